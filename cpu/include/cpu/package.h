@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * One processor package: EPC, EPCM, MSRs, keys and CPUID's view of SGX.
+ *
+ * The package owns no memory and makes no system call: its maker hands it the
+ * EPCM array and the operations that reach the bytes of EPC pages.  A *slot* is
+ * the number of an EPC page in the package, 0 .. epc_pages-1, across sections.
+ *
+ * Context: leaves may run on several threads at once.  Each leaf takes the
+ * EPCM entries it uses (epcm_entry.lock) without waiting and answers what the
+ * SDM says of a concurrent access (#GP(0), or SGX_EPC_PAGE_CONFLICT).
+ */
+#ifndef CPU_PACKAGE_H
+#define CPU_PACKAGE_H
+
+#include <cpu/result.h>
+
+typedef uint32_t epc_slot_t;
+#define EPC_SLOT_NONE	((epc_slot_t)~0u)
+
+#define CPU_EPC_SECTIONS_MAX	8
+
+/*
+ * EPCM entry, 24 bytes.
+ *
+ *	           ECREATE/EADD/EPA                 EBLOCK
+ *	 invalid ------------------> valid,!blocked -------> valid,blocked
+ *	    ^  ^-------EREMOVE------------'                       |
+ *	    '----------------EWB, EREMOVE-------------------------'
+ *
+ * All other fields have meaning only while valid.
+ */
+struct epcm_entry {
+	uint64_t address;	/* EPCM.ENCLAVEADDRESS: linear, page-aligned */
+	epc_slot_t secs;	/* EPCM.ENCLAVESECS: slot; NONE for SECS and VA */
+	int32_t lock;		/* atomic: 0 free, -1 exclusive, n>0 shared */
+	uint8_t valid;
+	uint8_t pt;		/* enum sgx_pt */
+	uint8_t rwx;		/* SGX_SECINFO_RWX_BITS */
+	uint8_t blocked, pending, modified, pr;
+	uint8_t rsvd;
+};
+_Static_assert(sizeof(struct epcm_entry) == 24, "EPCM entry size");
+
+/* A run of EPC, as CPUID 12H sub-leaf 2+ lists it. */
+struct epc_section {
+	uint64_t base;		/* physical = kernel linear address here, page-aligned */
+	epc_slot_t first;	/* slot of its first page */
+	uint32_t pages;
+};
+
+/*
+ * Where the bytes of EPC pages are.  The maker of the package gives these; ctx
+ * is passed back.
+ */
+struct epc_mem_ops {
+	/*
+	 * The 4096 bytes of a page that the EPCM says is valid (or that fill()
+	 * has just been called for).  Never NULL.
+	 */
+	uint8_t *(*bytes)(void *ctx, epc_slot_t slot);
+	/*
+	 * Give a free page its content: 4096 bytes from src (NULL: zeros).  For
+	 * a child page secs is its SECS' slot and linaddr its address; for
+	 * SECS and VA pages secs is EPC_SLOT_NONE.
+	 * Return: 0, or -1 where the host has no memory (nothing changed).
+	 */
+	int (*fill)(void *ctx, epc_slot_t slot, epc_slot_t secs, uint64_t linaddr,
+		    const void *src);
+	/* The page became invalid (EREMOVE, EWB): its bytes may go. */
+	void (*drop)(void *ctx, epc_slot_t slot);
+};
+
+/* What CPUID and the microcode of this package offer. */
+struct cpu_config {
+	uint64_t attributes;	/* ATTRIBUTES bits software may set: CPUID 12H.1 EAX/EBX */
+	uint64_t xfrm;		/* XFRM bits software may set: CPUID 12H.1 ECX/EDX */
+	uint32_t miscselect;	/* CPUID 12H.0 EBX */
+	uint8_t max_size_32;	/* log2 of the largest enclave, 32-bit */
+	uint8_t max_size_64;	/* and 64-bit: CPUID 12H.0 EDX */
+	uint8_t sgx2;		/* CPUID 12H.0 EAX[1]; 0 until SGX2 lands */
+	uint8_t flc;		/* CPUID 7.ECX[30] */
+	uint8_t debug_checks;	/* run cpu_check_invariants() after every leaf */
+	uint32_t xsave_size[64];	/* size of XSAVE component i, 0 if none */
+	uint32_t xsave_offset[64];	/* offset in the standard format */
+};
+
+#define CPU_FUSE_SIZE	32
+
+struct cpu_package {
+	struct epcm_entry *epcm;	/* epc_pages entries, zeroed by the maker */
+	uint32_t epc_pages;
+	uint32_t section_count;
+	struct epc_section section[CPU_EPC_SECTIONS_MAX];
+	const struct epc_mem_ops *mem;
+	void *mem_ctx;
+
+	struct cpu_config config;
+	uint64_t feature_control;		/* IA32_FEATURE_CONTROL */
+	uint64_t sgxlepubkeyhash[4];		/* IA32_SGXLEPUBKEYHASH0-3 */
+	uint8_t cpusvn[SGX_CPUSVN_SIZE];
+	uint8_t fuses[CPU_FUSE_SIZE];		/* root of every key; per machine */
+	uint8_t owner_epoch[16];		/* IA32_SGXOWNEREPOCH0-1 */
+	uint8_t report_keyid[32];		/* CR_REPORT_KEYID: new at each boot */
+	uint64_t next_eid;			/* atomic: EIDs are never reused */
+};
+
+/**
+ * cpu_package_init() - bring a package out of reset
+ * @pkg:	zeroed, with epcm, epc_pages, sections, mem and mem_ctx set
+ * @config:	copied
+ * @fuses:	CPU_FUSE_SIZE bytes, the same at each start of the same machine
+ * @boot_random: 32 bytes, new at each start
+ *
+ * Sets FEATURE_CONTROL locked with SGX (and launch control where config.flc),
+ * CR_REPORT_KEYID from @boot_random, and the reset value of
+ * IA32_SGXLEPUBKEYHASHn.
+ */
+void cpu_package_init(struct cpu_package *pkg, const struct cpu_config *config,
+		      const uint8_t *fuses, const uint8_t *boot_random);
+
+/* The kernel-linear address of a slot, and back (EPC_SLOT_NONE: not EPC). */
+uint64_t cpu_epc_addr(const struct cpu_package *pkg, epc_slot_t slot);
+epc_slot_t cpu_epc_slot(const struct cpu_package *pkg, uint64_t addr);
+
+struct cpu_cpuid {
+	uint32_t eax, ebx, ecx, edx;
+};
+
+/**
+ * cpu_cpuid_sgx() - CPUID as software on this package sees it
+ * @leaf, @subleaf: EAX and ECX
+ * @regs:	in: what the host's processor answers; out: with SGX in it
+ *
+ * Changes leaf 7.0 (SGX, SGX_LC) and all of 12H; leaves others alone.
+ */
+void cpu_cpuid_sgx(const struct cpu_package *pkg, uint32_t leaf, uint32_t subleaf,
+		   struct cpu_cpuid *regs);
+
+/**
+ * cpu_check_invariants() - assert what must hold between two leaves
+ * @why: receives a static string naming the first invariant that is broken
+ *
+ * Context: nothing else runs on the package.  Return: true if all hold.
+ */
+bool cpu_check_invariants(const struct cpu_package *pkg, const char **why) CPU_MUST_CHECK;
+
+#endif
