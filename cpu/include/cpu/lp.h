@@ -30,17 +30,23 @@
  * never while a thread is inside.  cssa and aep belong to whoever holds state.
  */
 enum sgx_tcs_state {
-	SGX_TCS_GONE = 0,	/* no TCS at this page, or evicted */
+	SGX_TCS_GONE = 0, /* no TCS at this page, or evicted */
 	SGX_TCS_FREE = 1,
-	/* any other value: (pid-namespace-global thread id of the daemon's view) << 2 | 2 */
+	/* any other value is an owner: lp_owner() of the thread inside */
 };
 
+/* tid: the thread's id as the daemon sees it; never 0 */
+static inline uint32_t lp_owner(uint32_t tid)
+{
+	return tid << 2 | 2;
+}
+
 struct sgx_tcs_slot {
-	uint32_t state;		/* atomic */
-	uint32_t cssa;
-	uint64_t epoch;		/* SECS epoch at entry; for ETRACK */
+	uint32_t state; /* atomic */
+	uint32_t cssa; /* atomic to read without holding state */
+	uint64_t epoch; /* SECS epoch at entry; for ETRACK */
 	uint64_t aep;
-	uint64_t flags;		/* TCS.FLAGS */
+	uint64_t flags; /* TCS.FLAGS */
 	uint64_t ossa;
 	uint64_t oentry;
 	uint64_t ofsbase;
@@ -49,8 +55,8 @@ struct sgx_tcs_slot {
 	uint32_t fslimit;
 	uint32_t gslimit;
 	uint32_t rsvd0;
-	uint64_t entries;	/* EENTER and ERESUME that completed; statistics */
-	uint64_t exits;		/* EEXIT */
+	uint64_t entries; /* EENTER and ERESUME that completed; statistics */
+	uint64_t exits; /* EEXIT */
 	uint64_t aexs;
 	uint64_t rsvd[3];
 };
@@ -59,13 +65,33 @@ _Static_assert(sizeof(struct sgx_tcs_slot) == 128, "TCS slot size");
 /* What a logical processor must know of the SECS; constant after EINIT. */
 struct lp_secs {
 	uint64_t base, size;
-	uint64_t attributes;	/* ATTRIBUTES flags; INIT once EINIT is done */
+	uint64_t attributes; /* ATTRIBUTES flags; INIT once EINIT is done */
 	uint64_t xfrm;
-	uint32_t ssaframesize;	/* pages */
+	uint32_t ssaframesize; /* pages */
 	uint32_t miscselect;
 };
 
-/* General registers, in GPRSGX's order so that a block copy will do. */
+/* RFLAGS bits that entry and exit treat one by one */
+#define LP_RFLAGS_CF   (1ull << 0)
+#define LP_RFLAGS_PF   (1ull << 2)
+#define LP_RFLAGS_AF   (1ull << 4)
+#define LP_RFLAGS_ZF   (1ull << 6)
+#define LP_RFLAGS_SF   (1ull << 7)
+#define LP_RFLAGS_TF   (1ull << 8)
+#define LP_RFLAGS_IF   (1ull << 9)
+#define LP_RFLAGS_DF   (1ull << 10)
+#define LP_RFLAGS_OF   (1ull << 11)
+#define LP_RFLAGS_IOPL (3ull << 12)
+#define LP_RFLAGS_NT   (1ull << 14)
+#define LP_RFLAGS_RF   (1ull << 16)
+#define LP_RFLAGS_VM   (1ull << 17)
+#define LP_RFLAGS_AC   (1ull << 18)
+#define LP_RFLAGS_ID   (1ull << 21)
+
+/* #PF where the EPCM refuses the TCS or an SSA page: entry writes to both */
+#define LP_PF_EPCM (SGX_PF_P | SGX_PF_W | SGX_PF_U | SGX_PF_SGX)
+
+/* General registers, RAX to RIP in GPRSGX's order so that a block copy will do. */
 struct lp_gprs {
 	uint64_t rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi;
 	uint64_t r8, r9, r10, r11, r12, r13, r14, r15;
@@ -80,21 +106,30 @@ struct lp_gprs {
 struct lp_state {
 	struct sgx_tcs_slot *tcs;
 	const struct lp_secs *secs;
-	uint64_t tcs_addr;	/* linear */
+	uint64_t tcs_addr; /* linear */
 	uint64_t aep;
 	uint64_t save_fsbase, save_gsbase;
-	uint64_t save_tf;	/* RFLAGS.TF outside */
+	uint64_t save_tf; /* RFLAGS.TF outside */
 };
 
 /* Why an AEX happens, before it is put into EXITINFO and EXINFO. */
 struct lp_event {
-	uint8_t vector;		/* exception vector; meaningful if exception */
-	uint8_t exception;	/* 0: an interrupt (an asynchronous signal) */
-	uint8_t software;	/* INT3 (#BP) */
+	uint8_t vector; /* exception vector; meaningful if exception */
+	uint8_t exception; /* 0: an interrupt (an asynchronous signal) */
+	uint8_t software; /* INT3; #BP is reported as software in any case */
 	uint8_t rsvd;
-	uint32_t error_code;	/* #PF and #GP */
-	uint64_t address;	/* CR2 of #PF */
+	uint32_t error_code; /* #PF and #GP */
+	uint64_t address; /* CR2 of #PF, all 64 bits */
 };
+
+/*
+ * CR2 as software outside sees it after an AEX: the enclave's own EXINFO has the
+ * whole address, the outside the page alone.
+ */
+static inline uint64_t lp_outside_cr2(uint64_t address)
+{
+	return address & SGX_PAGE_MASK;
+}
 
 /**
  * lp_eenter_check() - the checks of EENTER (leaf 2) and ERESUME (leaf 3)
@@ -102,27 +137,40 @@ struct lp_event {
  * @tcs:	the TCS slot at @tcs_addr; NULL with @secs
  * @regs:	outside registers: RAX leaf, RBX TCS, RCX AEP
  * @xcr0:	XCR0, which must hold XFRM
+ * @owner:	lp_owner() of this thread
  *
  * Takes the slot (state FREE -> @owner) last; on any fault the slot is as before.
- * The SSA frame's pages are for the caller to probe after this.
+ * The SSA frame's pages are for the caller to probe after this; that the frame
+ * lies in ELRANGE is checked here.
  *
- * Return: CPU_DONE with the slot taken, or #GP(0), #PF(addr) as the SDM says.
+ * Context: not in enclave mode (the leaf is #GP(0) there).  A signal handler that
+ * interrupts this or what follows finds state == @owner with lp_state.tcs NULL
+ * as long as the entry has not happened, and then calls lp_eenter_undo().
+ *
+ * Return: CPU_DONE with the slot taken; #GP(0); or #PF at RBX (not the TCS of an
+ * enclave) or at the first SSA page outside ELRANGE, error code LP_PF_EPCM.
  */
 struct cpu_result lp_eenter_check(const struct lp_secs *secs, struct sgx_tcs_slot *tcs,
 				  const struct lp_gprs *regs, uint64_t xcr0,
 				  uint32_t owner) CPU_MUST_CHECK;
 
-/* Give a slot that lp_eenter_check() took back, the entry not having happened. */
+/**
+ * lp_eenter_undo() - give back a slot that lp_eenter_check() took
+ * @owner: as given there; a slot that is not @owner's stays as it is
+ *
+ * For an entry that did not happen after all: the SSA frame is not there, or
+ * lp_eresume() faulted.
+ */
 void lp_eenter_undo(struct sgx_tcs_slot *tcs, uint32_t owner);
 
 /*
- * Linear address of the GPRSGX, of the frame, and its size, for SSA frame
- * number @frame.
+ * Linear address of the frame, and of its GPRSGX and EXINFO, for SSA frame
+ * number @frame.  Sums wrap as linear addresses do; lp_eenter_check() answers
+ * for frames CSSA (EENTER) and CSSA-1 (ERESUME) lying in ELRANGE.
  */
-uint64_t lp_ssa_frame(const struct lp_secs *secs, const struct sgx_tcs_slot *tcs,
-		      uint32_t frame);
-uint64_t lp_ssa_gprsgx(const struct lp_secs *secs, const struct sgx_tcs_slot *tcs,
-		       uint32_t frame);
+uint64_t lp_ssa_frame(const struct lp_secs *secs, const struct sgx_tcs_slot *tcs, uint32_t frame);
+uint64_t lp_ssa_gprsgx(const struct lp_secs *secs, const struct sgx_tcs_slot *tcs, uint32_t frame);
+uint64_t lp_ssa_exinfo(const struct lp_secs *secs, const struct sgx_tcs_slot *tcs, uint32_t frame);
 
 /**
  * lp_eenter() - enter after the check has taken the slot
@@ -130,17 +178,25 @@ uint64_t lp_ssa_gprsgx(const struct lp_secs *secs, const struct sgx_tcs_slot *tc
  * @next_rip:	address of the instruction after ENCLU
  * @regs:	in: outside; out: inside (RIP=OENTRY, RAX=CSSA, RCX=next_rip,
  *		FS and GS bases from the TCS, TF as DBGOPTIN says)
+ *
+ * Writes @gpr first, @lp->tcs last: if the write to the frame faults, nothing
+ * has happened but the slot being taken.
  */
 void lp_eenter(struct lp_state *lp, const struct lp_secs *secs, struct sgx_tcs_slot *tcs,
 	       struct sgx_gprsgx *gpr, uint64_t next_rip, struct lp_gprs *regs);
 
 /**
  * lp_eresume() - resume SSA[CSSA-1] after the check has taken the slot
- * @gpr: GPRSGX of SSA[CSSA-1]
+ * @gpr:	GPRSGX of SSA[CSSA-1]; read once, not written: URSP and URBP stay
+ *		those of EENTER
+ * @regs:	in: outside; out: inside, from @gpr.  RFLAGS keeps IOPL, IF (but at
+ *		IOPL 3) and the like from outside
  *
- * The XSAVE image is the caller's to load.  Return: CPU_DONE, or #GP(0) where
- * the saved frame has a non-canonical RIP outside ELRANGE, ...; the slot is then
- * given back by the caller.
+ * The XSAVE image is the caller's to check before and to load after.
+ *
+ * Return: CPU_DONE, or #GP(0) where RIP, FSBASE or GSBASE of the frame is not
+ * canonical or RIP is outside ELRANGE.  Nothing is changed then, and the caller
+ * gives the slot back with lp_eenter_undo().
  */
 struct cpu_result lp_eresume(struct lp_state *lp, const struct lp_secs *secs,
 			     struct sgx_tcs_slot *tcs, struct sgx_gprsgx *gpr,
@@ -150,8 +206,11 @@ struct cpu_result lp_eresume(struct lp_state *lp, const struct lp_secs *secs,
  * lp_eexit() - ENCLU[EEXIT] from inside
  * @regs: in: RBX is the target; out: RIP = target, RCX = AEP, FS and GS of outside
  *
- * Frees the slot (release).  Return: CPU_DONE, or #GP(0) with nothing changed
- * where RBX is not canonical.
+ * Frees the slot (release).  Other registers, RSP and RBP too, are left as they
+ * are: that is the enclave's business.
+ *
+ * Return: CPU_DONE, or #GP(0) with nothing changed where RBX is not canonical or
+ * @lp is not in enclave mode.
  */
 struct cpu_result lp_eexit(struct lp_state *lp, struct lp_gprs *regs) CPU_MUST_CHECK;
 
@@ -160,9 +219,12 @@ struct cpu_result lp_eexit(struct lp_state *lp, struct lp_gprs *regs) CPU_MUST_C
  * @gpr:	GPRSGX of SSA[CSSA]
  * @exinfo:	EXINFO of the same frame, NULL unless MISCSELECT has it
  * @regs:	in: interrupted inside; out: the synthetic state (RAX=3, RBX=TCS,
- *		RCX=RIP=AEP, RSP, RBP from URSP, URBP; others as the SDM says)
+ *		RCX=RIP=AEP, RSP, RBP from URSP, URBP; RDX, RSI, RDI, R8-R15 zero;
+ *		CF, PF, AF, ZF, SF, OF, RF clear; FS and GS of outside)
  *
- * CSSA goes up by one and the slot is freed.  The XSAVE image is the caller's.
+ * CSSA goes up by one and the slot is freed.  The XSAVE image is the caller's, to
+ * save before this (the slot is another thread's afterwards), as is CR2: see
+ * lp_outside_cr2().
  */
 void lp_aex(struct lp_state *lp, struct sgx_gprsgx *gpr, struct sgx_exinfo *exinfo,
 	    const struct lp_event *event, struct lp_gprs *regs);
@@ -170,23 +232,62 @@ void lp_aex(struct lp_state *lp, struct sgx_gprsgx *gpr, struct sgx_exinfo *exin
 /*
  * XSAVE images: standard (non-compacted) format, as in signal frames and SSA.
  *
- * lp_xsave_to_ssa() copies the components that xfrm names and sets XSTATE_BV to
- * what was in use of them; lp_xsave_init() gives the synthetic state of AEX to
- * the components in xfrm and leaves the others; lp_xsave_check() says whether
- * ERESUME would fault on an image (#GP: XSTATE_BV outside xfrm, reserved header
- * bytes, MXCSR reserved bits); lp_xsave_from_ssa() is the way back.
- *
  * comp_offset/comp_size: 64 entries as in CPUID 0DH (0 = none; components 0 and
  * 1 are the legacy area and need no entry).
+ *
+ * Bytes that belong to no component of xfrm are never written, so that what the
+ * kernel keeps in bytes 464-511 of a signal frame's image survives.
  */
 struct lp_xsave_layout {
 	uint32_t offset[64];
 	uint32_t size[64];
 };
+
+/**
+ * lp_xsave_to_ssa() - what AEX saves
+ *
+ * Copies the components that @xfrm names, sets XSTATE_BV to those of them that
+ * were in use (the others get their initial value) and clears the 16 bytes of
+ * the header after it.
+ */
 void lp_xsave_to_ssa(uint8_t *ssa, const uint8_t *live, uint64_t xfrm,
 		     const struct lp_xsave_layout *layout);
+
+/**
+ * lp_xsave_init() - the synthetic state of AEX
+ *
+ * Components in @xfrm get their initial value, FCW=37FH and MXCSR=1F80H among
+ * them, and their XSTATE_BV bit cleared; the others are left.
+ */
 void lp_xsave_init(uint8_t *live, uint64_t xfrm, const struct lp_xsave_layout *layout);
+
+/**
+ * lp_xsave_init_event() - lp_xsave_init(), and what #MF and #XM add to it
+ *
+ * The processor leaves an unmasked, pending invalid-operation exception behind
+ * these two, so that a handler outside sees a cause: FCW=37EH and FSW=8081H, or
+ * MXCSR=1F01H.
+ */
+void lp_xsave_init_event(uint8_t *live, uint64_t xfrm, const struct lp_xsave_layout *layout,
+			 const struct lp_event *event);
+
+/**
+ * lp_xsave_check() - would XRSTOR in ERESUME take this image
+ *
+ * Return: false (the leaf answers #GP(0)) where XSTATE_BV has a bit outside
+ * @xfrm, one of the bytes 520-535 is set (XCOMP_BV with them: there is no
+ * compacted format in an SSA), or MXCSR has a reserved bit.
+ */
 bool lp_xsave_check(const uint8_t *ssa, uint64_t xfrm) CPU_MUST_CHECK;
+
+/**
+ * lp_xsave_from_ssa() - what ERESUME loads
+ *
+ * Components in @xfrm come from @ssa, or get their initial value where its
+ * XSTATE_BV says so; MXCSR always comes from @ssa, as with XRSTOR.  @ssa may
+ * change under us: XSTATE_BV is read once, and reserved bits of MXCSR that turn
+ * up after lp_xsave_check() are dropped.
+ */
 void lp_xsave_from_ssa(uint8_t *live, const uint8_t *ssa, uint64_t xfrm,
 		       const struct lp_xsave_layout *layout);
 

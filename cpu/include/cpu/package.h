@@ -69,6 +69,12 @@ struct epc_mem_ops {
 		    const void *src);
 	/* The page became invalid (EREMOVE, EWB): its bytes may go. */
 	void (*drop)(void *ctx, epc_slot_t slot);
+	/*
+	 * Is a thread inside the enclave that the child page at slot (of any
+	 * type) belongs to?  NULL: never.  Only the host sees the TCS slots;
+	 * for EREMOVE's SGX_ENCLAVE_ACT.
+	 */
+	bool (*tcs_busy)(void *ctx, epc_slot_t slot);
 };
 
 /* What CPUID and the microcode of this package offer. */
@@ -80,7 +86,11 @@ struct cpu_config {
 	uint8_t max_size_64;	/* and 64-bit: CPUID 12H.0 EDX */
 	uint8_t sgx2;		/* CPUID 12H.0 EAX[1]; 0 until SGX2 lands */
 	uint8_t flc;		/* CPUID 7.ECX[30] */
-	uint8_t debug_checks;	/* run cpu_check_invariants() after every leaf */
+	/*
+	 * Run cpu_check_invariants() after every leaf.  For makers that run one
+	 * leaf at a time: a second one would hold locks that the check sees.
+	 */
+	uint8_t debug_checks;
 	uint32_t xsave_size[64];	/* size of XSAVE component i, 0 if none */
 	uint32_t xsave_offset[64];	/* offset in the standard format */
 };
@@ -103,6 +113,11 @@ struct cpu_package {
 	uint8_t owner_epoch[16];		/* IA32_SGXOWNEREPOCH0-1 */
 	uint8_t report_keyid[32];		/* CR_REPORT_KEYID: new at each boot */
 	uint64_t next_eid;			/* atomic: EIDs are never reused */
+	/*
+	 * With debug_checks: the first invariant that a leaf was found to have
+	 * broken, a static string; every leaf since answers #MC.  NULL: none.
+	 */
+	const char *broken;
 };
 
 /**
@@ -122,6 +137,26 @@ void cpu_package_init(struct cpu_package *pkg, const struct cpu_config *config,
 /* The kernel-linear address of a slot, and back (EPC_SLOT_NONE: not EPC). */
 uint64_t cpu_epc_addr(const struct cpu_package *pkg, epc_slot_t slot);
 epc_slot_t cpu_epc_slot(const struct cpu_package *pkg, uint64_t addr);
+
+/**
+ * cpu_rdmsr() - read an SGX MSR
+ * @msr: SGX_MSR_FEATURE_CONTROL, or SGX_MSR_LEPUBKEYHASH0 and the three after it
+ *
+ * Return: CPU_DONE with @value set, or #GP(0) for another MSR.
+ */
+struct cpu_result cpu_rdmsr(const struct cpu_package *pkg, uint32_t msr,
+			    uint64_t *value) CPU_MUST_CHECK;
+
+/**
+ * cpu_wrmsr() - write an SGX MSR
+ *
+ * Context: the hash MSRs belong to a logical processor: whoever writes them for
+ * an EINIT makes sure that no other EINIT runs in between.
+ * Return: CPU_DONE, or #GP(0) where FEATURE_CONTROL is locked, or where launch
+ * control does not leave the hash to software.
+ */
+struct cpu_result cpu_wrmsr(struct cpu_package *pkg, uint32_t msr,
+			    uint64_t value) CPU_MUST_CHECK;
 
 struct cpu_cpuid {
 	uint32_t eax, ebx, ecx, edx;

@@ -56,6 +56,14 @@ static inline struct cpu_result cpu_pf(uint64_t addr, uint32_t error_code)
 				    .code = error_code, .addr = addr };
 }
 
+/* Not one of SGX's: the model itself found that it is broken (debug_checks). */
+#define CPU_VEC_MC	18
+
+static inline struct cpu_result cpu_mc(void)
+{
+	return (struct cpu_result){ .kind = CPU_FAULT, .vector = CPU_VEC_MC };
+}
+
 static inline struct cpu_result cpu_host_nomem(void)
 {
 	return (struct cpu_result){ .kind = CPU_HOST };

@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The agent: what runs inside the application.
+ *
+ * In-process rules (the compiler and scripts/audit-agent enforce most):
+ *  - no libc, no TLS, no errno, no malloc, no stack protector: in enclave mode
+ *    FS and GS are the enclave's, and handlers run there;
+ *  - general registers only: XMM and above are the program's, live;
+ *  - no writable globals: all state is struct agent_proc (one a process, at a
+ *    fixed address) and struct agent_thread (one a thread, with its signal
+ *    stack);
+ *  - every system call is made in the head page, which the filter lets pass;
+ *  - program memory is touched through copy.S only, which survives faults;
+ *  - nothing live stays on a signal stack when a handler returns;
+ *  - asynchronous signals are blocked in handlers but in the window (window.S).
+ */
+#ifndef AGENT_AGENT_H
+#define AGENT_AGENT_H
+
+#include <cpu/lp.h>
+#include <proto/agent.h>
+#include <proto/channel.h>
+
+#include <asm/signal.h>
+#include <asm/sigcontext.h>
+#include <asm/siginfo.h>
+#include <asm/ucontext.h>
+#include <linux/errno.h>
+
+/* nothing goes through a GOT */
+#pragma GCC visibility push(hidden)
+
+typedef struct siginfo agent_siginfo;
+typedef struct ucontext agent_ucontext;
+
+/* not in the ABI headers */
+#ifndef SS_DISABLE
+#define SS_ONSTACK	1
+#define SS_DISABLE	2
+#endif
+#ifndef SS_AUTODISARM
+#define SS_AUTODISARM	(1u << 31)
+#endif
+
+#define SIGBIT(sig)	(1ull << ((sig) - 1))
+/* The agent's own signals: never blocked in the kernel's mask */
+#define AGENT_SIGNALS \
+	(SIGBIT(SIGILL) | SIGBIT(SIGSEGV) | SIGBIT(SIGBUS) | SIGBIT(SIGFPE) | \
+	 SIGBIT(SIGTRAP) | SIGBIT(SIGSYS))
+#define ASYNC_SIGNALS	(~AGENT_SIGNALS)
+
+#define AGENT_ADDR(off)	((void *)((uint64_t)PROTO_AGENT_BASE + (off)))
+#define AGENT_CHANNEL	((struct proto_channel *)AGENT_ADDR(PROTO_AGENT_CHANNEL))
+#define AGENT_MACHINE	((const struct proto_machine_page *)AGENT_ADDR(PROTO_AGENT_MACHINE))
+#define AGENT_PARAMS	((struct proto_agent_params *)AGENT_ADDR(PROTO_AGENT_PARAMS))
+
+#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
+#define MIN(a, b)	((a) < (b) ? (a) : (b))
+#define barrier()	__asm__ volatile("" ::: "memory")
+
+/* --- virtual signals ----------------------------------------------------------- */
+
+struct agent_sigaction {	/* as in the kernel's rt_sigaction */
+	uint64_t handler;
+	uint64_t flags;
+	uint64_t restorer;
+	uint64_t mask;
+};
+
+struct agent_sigtable {
+	uint32_t lock;
+	uint32_t rsvd;
+	struct agent_sigaction action[65];	/* by number; 0 unused */
+};
+
+/* --- one thread ----------------------------------------------------------------- */
+
+/* The frame of the plain-call entry (enter.S), below the program's stack pointer */
+struct agent_enter_frame {
+	struct lp_gprs in;	/* outside registers at ENCLU; never changed */
+	struct lp_gprs out;	/* inside registers to load */
+	uint64_t altstack[3];	/* stack_t of sigaltstack(NULL) */
+};
+
+/* enum: what a thread is doing that an asynchronous signal must undo */
+struct agent_window {
+	agent_ucontext *uc;	/* context of the trapped system call; NULL: no window */
+	uint64_t nr;
+	int32_t exec_fd;	/* private socket of an exec transaction, -1 */
+	uint32_t suspend;	/* rt_sigsuspend: mask below was in force */
+	uint64_t mask;
+};
+
+struct agent_thread {
+	struct agent_thread *self;	/* proves that this is a block */
+	struct agent_enter_frame *enter_frame;	/* a plain-call entry is under way */
+	uint32_t tid;
+	uint32_t in_use;		/* atomic: 0 free, 1 in use */
+	struct agent_sigtable *sigtable;
+	uint64_t sigmask_own;		/* virtual mask of AGENT_SIGNALS */
+	uint64_t altstack_sp, altstack_size;
+	uint32_t altstack_flags;	/* SS_DISABLE, 0, SS_AUTODISARM */
+	uint32_t depth;			/* nested handlers */
+	uint64_t pending_own;		/* AGENT_SIGNALS sent by kill(), blocked */
+	agent_siginfo pending_info[6];
+	struct lp_state lp;
+	struct sgx_tcs_slot *entering;	/* slot that an entry under way may have taken */
+	struct agent_window window;
+	struct agent_sigtable own_table; /* for a child in shared memory (vfork) */
+};
+
+/* --- one process ------------------------------------------------------------------ */
+
+#define AGENT_ENCLAVES	128
+#define AGENT_PREMAPS	16
+
+struct agent_map {
+	uint64_t start, end;
+	uint32_t prot;
+	uint32_t rsvd;
+};
+
+struct agent_encl {
+	uint64_t id;			/* st_ino of its descriptor; 0: entry is free */
+	uint32_t created;
+	uint32_t premap_count;
+	struct lp_secs secs;
+	struct sgx_tcs_slot *tcs;	/* table by page of the ELRANGE */
+	struct agent_map premap[AGENT_PREMAPS];	/* made before CREATE */
+};
+
+struct agent_clone_slot {
+	uint32_t busy;
+	uint32_t refs;			/* parent and child in the same memory */
+	uint64_t rip;			/* where both go on */
+	uint64_t sigmask;		/* virtual mask of both */
+	uint64_t flags;			/* CLONE_* */
+	struct agent_thread *parent;
+	struct agent_thread *child;	/* block of a vfork child */
+};
+
+#define AGENT_CPUID_SITES	512
+
+struct agent_proc {
+	uint32_t pid;
+	int32_t fd_base;		/* number of the command socket */
+	uint32_t connected;		/* 1: channel mapped; 2: daemon lost */
+	uint32_t connect_lock;
+	uint32_t fd_lock;		/* RPCs that bring descriptors */
+	uint32_t encl_lock;
+	uint32_t filter_stage2;
+	uint32_t has_fsgsbase;
+	uint32_t has_uffd;
+	uint32_t cpuid_faulting;
+	uint32_t clone_lock;
+	uint32_t block_high;		/* blocks below this were used once */
+	uint64_t xcr0;
+	uint64_t memfd_dev;		/* st_dev of memfds */
+	uint64_t frame_size;		/* AT_MINSIGSTKSZ */
+	struct lp_xsave_layout xsave;
+	struct agent_sigtable sigtable;
+	uint32_t encl_count;		/* entries that may be in use */
+	uint32_t cpuid_site_count;
+	uint64_t vdso_enclu, vdso_fixup;	/* our vDSO's ENCLU and its landing pad */
+	uint64_t cpuid_sites[AGENT_CPUID_SITES];	/* sorted not; addresses of ud2 that was cpuid */
+	struct agent_encl encl[AGENT_ENCLAVES];
+	struct agent_clone_slot clone[PROTO_AGENT_CLONE_COUNT];
+};
+_Static_assert(sizeof(struct agent_proc) <= PROTO_AGENT_PROC_SIZE, "agent_proc size");
+#define PROC	((struct agent_proc *)AGENT_ADDR(PROTO_AGENT_PROC))
+
+/* --- head.S: system calls -------------------------------------------------------- */
+
+long agent_syscall(long nr, long a, long b, long c, long d, long e, long f);
+#define sys0(nr)		agent_syscall(nr, 0, 0, 0, 0, 0, 0)
+#define sys1(nr, a)		agent_syscall(nr, (long)(a), 0, 0, 0, 0, 0)
+#define sys2(nr, a, b)		agent_syscall(nr, (long)(a), (long)(b), 0, 0, 0, 0)
+#define sys3(nr, a, b, c)	agent_syscall(nr, (long)(a), (long)(b), (long)(c), 0, 0, 0)
+#define sys4(nr, a, b, c, d) \
+	agent_syscall(nr, (long)(a), (long)(b), (long)(c), (long)(d), 0, 0)
+#define sys6(nr, a, b, c, d, e, f) \
+	agent_syscall(nr, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
+static inline bool is_error(long ret)
+{
+	return (unsigned long)ret > -4096ul;
+}
+void agent_signal_entry(int sig);	/* what the kernel calls */
+void agent_restorer(void);
+void agent_thread_exit(uint32_t *in_use, long status) __attribute__((noreturn));
+/*
+ * The window: set the kernel's mask to *mask, make the call, block again.
+ * args: the six arguments.  See window rules in signal.c.
+ */
+long agent_window_call(long nr, const uint64_t args[6], const uint64_t *mask,
+		       const uint64_t *blocked);
+extern const char agent_window_begin[], agent_window_sys[], agent_window_done[],
+	agent_window_end[];
+extern const char agent_enter[], agent_enter_intact[], agent_enter_saved[], agent_enter_end[],
+	agent_enter_back[], agent_enter_back_end[];
+extern const char agent_text_end[];
+
+/* copy.S: Return: 0, or the number of bytes that were not copied */
+uint64_t agent_copy(void *dst, const void *src, uint64_t size);
+/* Read and write back one byte.  Return: 0, or 1 where it faulted. */
+uint64_t agent_probe_write(void *addr);
+extern const char agent_copy_begin[], agent_copy_end[], agent_copy_fixup[];
+extern const char agent_probe_begin[], agent_probe_end[], agent_probe_fixup[];
+
+static inline bool copy_in(void *dst, uint64_t src, uint64_t size)
+{
+	return agent_copy(dst, (const void *)src, size) == 0;
+}
+
+static inline bool copy_out(uint64_t dst, const void *src, uint64_t size)
+{
+	return agent_copy((void *)dst, src, size) == 0;
+}
+
+/* --- util.c ------------------------------------------------------------------------ */
+
+void agent_memset(void *dst, int c, uint64_t size);
+void agent_memcpy(void *dst, const void *src, uint64_t size);
+bool agent_streq(const char *a, const char *b);
+bool agent_starts(const char *s, const char *prefix);
+uint64_t agent_strlen(const char *s);
+void agent_lock(uint32_t *lock);
+void agent_unlock(uint32_t *lock);
+void agent_say(const char *line);	/* one line to stderr, prefixed */
+/* A numbered code into the channel, a line, then a fault on purpose. */
+void agent_panic_at(uint32_t code, uint32_t line, uint64_t value) __attribute__((noreturn));
+#define agent_panic(code, value)	agent_panic_at(code, __LINE__, (uint64_t)(value))
+enum agent_panic_code {
+	AGENT_PANIC_NESTED = 1,		/* a fault in the agent itself */
+	AGENT_PANIC_BLOCKS,		/* no thread block left */
+	AGENT_PANIC_SSA,		/* AEX could not store its frame */
+	AGENT_PANIC_FRAME,		/* a signal frame of a shape we do not know */
+	AGENT_PANIC_CLONE,		/* a clone slot in a state it cannot be in */
+};
+
+/* --- thread.c ------------------------------------------------------------------------ */
+
+struct agent_thread *agent_thread_of(const void *addr);
+/* First trap of a thread: a block, and the signal stack through uc->uc_stack. */
+struct agent_thread *agent_thread_setup(agent_ucontext *uc);
+struct agent_thread *agent_thread_alloc(void);
+void agent_thread_free(struct agent_thread *t);
+void agent_thread_stack(const struct agent_thread *t, uint64_t *sp, uint64_t *size);
+void agent_threads_forked(struct agent_thread *self);
+
+/* --- signal/ ------------------------------------------------------------------------ */
+
+/* The six, by index; -1 for others */
+int sig_own_index(int sig);
+uint64_t sig_mask_of(const struct agent_thread *t, const agent_ucontext *uc);
+void sig_mask_set(struct agent_thread *t, agent_ucontext *uc, uint64_t mask);
+/*
+ * Deliver to the program: its handler's frame on its stack, or the default.
+ * restore_mask: what the handler's return brings back.
+ */
+void sig_deliver(struct agent_thread *t, agent_ucontext *uc, int sig,
+		 const agent_siginfo *info, uint64_t restore_mask);
+/* The program's sigaltstack as a stack_t of the kernel */
+void sig_altstack_get(const struct agent_thread *t, uint64_t sp, stack_t *ss);
+long sig_altstack_set(struct agent_thread *t, uint64_t sp, const stack_t *ss);
+/* A fault of the program: cannot be blocked or ignored. */
+void sig_force(struct agent_thread *t, agent_ucontext *uc, int sig, const agent_siginfo *info);
+void sig_flush_pending(struct agent_thread *t, agent_ucontext *uc);
+void sig_init(uint64_t ignored_own);
+long sig_do_sigaction(struct agent_thread *t, agent_ucontext *uc);
+long sig_do_sigprocmask(struct agent_thread *t, agent_ucontext *uc);
+long sig_do_sigaltstack(struct agent_thread *t, agent_ucontext *uc);
+void sig_do_sigreturn(struct agent_thread *t, agent_ucontext *uc);
+/* A signal arrived in the window: uc becomes the program's context again. */
+bool sig_window_leave(struct agent_thread *t, agent_ucontext *uc, uint64_t *restore_mask);
+
+/* --- entry/ ------------------------------------------------------------------------- */
+
+bool agent_in_text(uint64_t rip);
+/* In enclave mode? (not merely on the way in) */
+static inline bool agent_in_enclave(const struct agent_thread *t, uint64_t rip)
+{
+	return t->lp.tcs && !agent_in_text(rip);
+}
+/* ENCLU outside enclave mode.  False: the instruction is not ENCLU. */
+bool enclu_outside(struct agent_thread *t, agent_ucontext *uc);
+/* A signal in enclave mode.  True: nothing is left to deliver. */
+bool enclave_trap(struct agent_thread *t, agent_ucontext *uc, int sig, agent_siginfo *info);
+/* Undo an entry that was under way; uc is at the ENCLU again.  False: was none. */
+bool enter_rollback(struct agent_thread *t, agent_ucontext *uc);
+/* The vDSO's fix-up.  True: taken. */
+bool vdso_fixup(agent_ucontext *uc, uint32_t vector, uint32_t error_code, uint64_t addr);
+/* Entry with the SSA pages there; regs: in outside, out inside.  Takes the slot. */
+struct cpu_result enter_prepare(struct agent_thread *t, struct lp_gprs *regs, uint64_t next_rip,
+				uint8_t *xsave);
+void lp_from_uc(struct lp_gprs *regs, const agent_ucontext *uc);
+void lp_to_uc(agent_ucontext *uc, const struct lp_gprs *regs);
+void agent_set_bases(uint64_t fsbase, uint64_t gsbase);
+void agent_get_bases(uint64_t *fsbase, uint64_t *gsbase);
+uint8_t *uc_xsave(const agent_ucontext *uc, uint64_t *size);
+
+/* --- memory.c ----------------------------------------------------------------------- */
+
+struct agent_encl *encl_by_addr(uint64_t addr);
+struct agent_encl *encl_by_id(uint64_t id);
+enum fault_result {
+	FAULT_RETRY,		/* run the access again */
+	FAULT_PF,		/* #PF, *error_code updated */
+	FAULT_SIGBUS,
+	FAULT_NOT_OURS,
+};
+/* A fault at addr that may be on enclave memory. */
+enum fault_result encl_fault(struct agent_thread *t, agent_ucontext *uc, int sig,
+			     uint64_t addr, uint32_t *error_code, bool enclave_mode);
+long mem_do_mmap(struct agent_thread *t, agent_ucontext *uc);
+long mem_do_munmap(agent_ucontext *uc);
+long mem_do_mprotect(agent_ucontext *uc);
+long mem_do_mremap(agent_ucontext *uc);
+long mem_do_madvise(agent_ucontext *uc);
+/* CREATE succeeded: mappings made before it get their offsets. */
+void mem_created(struct agent_encl *e, int fd);
+struct agent_encl *encl_attach(uint64_t id, bool refresh);
+void mem_filter_stage2(void);
+void mem_lost(void);
+
+/* --- rpc.c -------------------------------------------------------------------------- */
+
+/*
+ * One call: claim, fill through the returned slot, then rpc_call().
+ * rpc_begin: NULL where the daemon is lost.  rpc_call: slot->ret, or -EIO.
+ */
+struct proto_slot *rpc_begin(enum proto_op op, uint64_t encl);
+long rpc_call(struct proto_slot *slot);
+/* The same for calls whose answer brings one descriptor: *fd receives it. */
+long rpc_call_fd(struct proto_slot *slot, int *fd, int cloexec);
+void rpc_end(struct proto_slot *slot);
+bool rpc_bulk_claim(struct proto_slot *slot, uint32_t *bulk);
+void rpc_bulk_free(struct proto_slot *slot);
+bool rpc_connect(void);
+bool rpc_lost(void);
+void rpc_forked(void);
+/* Command socket: send a message with a descriptor */
+long rpc_send_command(const struct proto_msg *msg, const int *fds, uint32_t count);
+long rpc_recv_private(int sock, struct proto_msg *msg, int *fds, uint32_t *count, int cloexec);
+
+/* --- syscalls ----------------------------------------------------------------------- */
+
+/* A trapped system call of the program. */
+void agent_do_syscall(struct agent_thread *t, agent_ucontext *uc, const agent_siginfo *info);
+long path_do_open(struct agent_thread *t, agent_ucontext *uc, bool *done);
+bool path_do_other(agent_ucontext *uc, long *ret);
+long dev_do_ioctl(struct agent_thread *t, agent_ucontext *uc, bool *done);
+/* enum proto_dev of a descriptor; *id receives the enclave's */
+int dev_of_fd(int fd, uint64_t *id);
+long proc_do_execve(struct agent_thread *t, agent_ucontext *uc);
+void proc_exec_abandon(struct agent_thread *t);
+void proc_do_clone(struct agent_thread *t, agent_ucontext *uc);
+/* The hlt of a clone slot.  False: rip is not in one. */
+bool proc_clone_done(struct agent_thread **t, agent_ucontext *uc);
+long agent_reissue(struct agent_thread *t, agent_ucontext *uc);
+long agent_pass(agent_ucontext *uc);
+void cpuid_patch_mapping(int fd, uint64_t addr, uint64_t size, uint64_t offset, uint32_t prot);
+bool cpuid_trap(agent_ucontext *uc);
+
+static inline uint64_t uc_arg(const agent_ucontext *uc, int i)
+{
+	const struct sigcontext_64 *c = (const struct sigcontext_64 *)&uc->uc_mcontext;
+
+	switch (i) {
+	case 0: return c->di;
+	case 1: return c->si;
+	case 2: return c->dx;
+	case 3: return c->r10;
+	case 4: return c->r8;
+	default: return c->r9;
+	}
+}
+#define UC_REGS(uc)	((struct sigcontext_64 *)&(uc)->uc_mcontext)
+
+#pragma GCC visibility pop
+
+#endif

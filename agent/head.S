@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The head page: every system call of the agent, and what others know by
+ * address (proto/agent.h).  The filter lets system calls from this page pass.
+ */
+#include "offsets.h"
+#include <asm/unistd.h>
+#include <proto/agent.h>
+
+	.section .head.text, "ax"
+	.globl	agent_header
+agent_header:
+	.quad	0x746e656761786773	/* PROTO_AGENT_MAGIC */
+	.long	1			/* PROTO_VERSION */
+	.long	agent_start_entry - agent_header
+
+	.org	PROTO_AGENT_SYSCALL_OFF
+	syscall				/* for inject/: one remote system call */
+	int3
+
+	.org	PROTO_AGENT_ENTER_OFF
+	jmp	agent_enter
+
+/* long agent_syscall(nr, a, b, c, d, e, f@stack) */
+	.balign	16
+	.globl	agent_syscall
+agent_syscall:
+	mov	%rdi, %rax
+	mov	%rsi, %rdi
+	mov	%rdx, %rsi
+	mov	%rcx, %rdx
+	mov	%r8, %r10
+	mov	%r9, %r8
+	mov	8(%rsp), %r9
+	syscall
+	ret
+
+/* sigaltstack(NULL, r11): for the entry path; rcx and r11 are lost */
+	.balign	16
+	.globl	agent_altstack_call
+agent_altstack_call:
+	syscall
+	jmp	*%r10
+
+	.balign	16
+	.globl	agent_restorer
+agent_restorer:
+	mov	$__NR_rt_sigreturn, %eax
+	syscall
+	int3
+
+/*
+ * What the kernel calls for a signal.  AC may be set (the kernel leaves it):
+ * C code may make misaligned accesses, so clear it first.
+ */
+	.balign	16
+	.globl	agent_signal_entry
+agent_signal_entry:
+	pushfq
+	andq	$~0x40000, (%rsp)
+	popfq
+	jmp	agent_signal
+
+/*
+ * The thread is over: give its block back and exit, without touching the
+ * signal stack after the store, for the block may be another thread's by then.
+ */
+	.balign	16
+	.globl	agent_thread_exit
+agent_thread_exit:
+	mov	%rdi, %rdx
+	mov	%rsi, %rdi
+	mov	$__NR_exit, %eax
+	movl	$0, (%rdx)
+	syscall
+	int3
+
+/*
+ * long agent_window_call(nr, args, mask, blocked)
+ *
+ * The only place where asynchronous signals are let in.  One that arrives
+ *  - from _begin up to and including the instruction at _sys: the call has not
+ *    happened: the trapped call is to be made again;
+ *  - after it, up to _done: RAX is its result;
+ *  - from _done to _end: RBX is its result.
+ * See sig_window_leave().
+ */
+	.balign	16
+	.globl	agent_window_call
+agent_window_call:
+	push	%rbx
+	push	%rbp
+	push	%r12
+	push	%r13
+	mov	%rdi, %rbx		/* nr */
+	mov	%rsi, %r12		/* args */
+	mov	%rcx, %r13		/* blocked */
+	mov	%rdx, %rsi
+	.globl	agent_window_begin
+agent_window_begin:
+	mov	$2, %edi		/* SIG_SETMASK */
+	xor	%edx, %edx
+	mov	$8, %r10d
+	mov	$__NR_rt_sigprocmask, %eax
+	syscall
+	mov	0(%r12), %rdi
+	mov	8(%r12), %rsi
+	mov	16(%r12), %rdx
+	mov	24(%r12), %r10
+	mov	32(%r12), %r8
+	mov	40(%r12), %r9
+	mov	%rbx, %rax
+	.globl	agent_window_sys
+agent_window_sys:
+	syscall
+	mov	%rax, %rbx
+	.globl	agent_window_done
+agent_window_done:
+	mov	$2, %edi
+	mov	%r13, %rsi
+	xor	%edx, %edx
+	mov	$8, %r10d
+	mov	$__NR_rt_sigprocmask, %eax
+	syscall
+	.globl	agent_window_end
+agent_window_end:
+	mov	%rbx, %rax
+	pop	%r13
+	pop	%r12
+	pop	%rbp
+	pop	%rbx
+	ret
+
+/* Where injection starts: RSP is good, RDI = params.  Ends in int3. */
+	.balign	16
+agent_start_entry:
+	and	$-16, %rsp
+	call	agent_start
+	int3
+
+/* Clone slots: see sys/clone.c */
+	.org	PROTO_AGENT_CLONE_OFF
+	.rept	PROTO_AGENT_CLONE_COUNT
+	syscall
+	hlt
+	nop
+	.endr
+	.org	PROTO_AGENT_HEAD_SIZE, 0xcc
+	.section .note.GNU-stack, "", @progbits

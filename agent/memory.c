@@ -1,0 +1,499 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Enclave memory in this process: which enclaves are mapped, their mappings, and
+ * faults on them.
+ *
+ * A mapping is made so that no access can ever slip between it and its
+ * registration with userfaultfd (a hole touched unregistered becomes a zero page
+ * for everyone):
+ *
+ *	mmap PROT_NONE, MADV_DONTFORK, MADV_NOHUGEPAGE, UFFDIO_REGISTER, mprotect
+ *
+ * The VMA is what the program asked for; the EPCM is expressed underneath by
+ * holes and write-protection, which the daemon controls.  The offset in the file
+ * is address - SECS.BASE whatever the program passes, as in the driver; outside
+ * the ELRANGE, and before CREATE, it lies far beyond the file's end: SIGBUS.
+ *
+ * A fork child has no enclave mapping (DONTFORK); it maps again what its parent
+ * had on the first SIGSEGV in an ELRANGE.
+ */
+#include "agent.h"
+
+#include <linux/mman.h>
+#include <asm/unistd.h>
+#include <linux/ioctl.h>
+#include <linux/userfaultfd.h>
+
+#define BEYOND_END	(1ull << 45)
+#define PAGE_UP(x)	(((x) + SGX_PAGE_SIZE - 1) & SGX_PAGE_MASK)
+
+/* Callers may be anywhere: entries are only ever added, or emptied by id = 0. */
+struct agent_encl *encl_by_addr(uint64_t addr)
+{
+	uint32_t i, n = __atomic_load_n(&PROC->encl_count, __ATOMIC_ACQUIRE);
+
+	for (i = 0; i < n; i++) {
+		struct agent_encl *e = &PROC->encl[i];
+
+		if (e->id && e->created && addr - e->secs.base < e->secs.size)
+			return e;
+	}
+	return NULL;
+}
+
+struct agent_encl *encl_by_id(uint64_t id)
+{
+	uint32_t i;
+
+	for (i = 0; i < PROC->encl_count; i++)
+		if (PROC->encl[i].id == id)
+			return &PROC->encl[i];
+	return NULL;
+}
+
+static void encl_drop(struct agent_encl *e)
+{
+	uint64_t tcs = (uint64_t)e->tcs, size = e->secs.size;
+
+	e->id = 0;
+	barrier();
+	e->created = 0;
+	e->premap_count = 0;
+	e->tcs = NULL;
+	if (tcs)
+		sys2(__NR_munmap, tcs, PAGE_UP((size >> SGX_PAGE_SHIFT) *
+					       sizeof(struct sgx_tcs_slot)));
+}
+
+/* An entry for a new enclave.  NULL: as many as this process may know at once. */
+static struct agent_encl *encl_new(uint64_t id)
+{
+	uint32_t i;
+
+	for (i = 0; i < AGENT_ENCLAVES; i++) {
+		struct agent_encl *e = &PROC->encl[i];
+
+		if (e->id)
+			continue;
+		agent_memset(e, 0, sizeof(*e));
+		e->id = id;
+		if (PROC->encl_count <= i)
+			__atomic_store_n(&PROC->encl_count, i + 1, __ATOMIC_RELEASE);
+		return e;
+	}
+	return NULL;
+}
+
+/* Ask the daemon what there is to know of an enclave. */
+struct agent_encl *encl_attach(uint64_t id, bool refresh)
+{
+	struct proto_encl_view view;
+	struct proto_slot *slot;
+	struct agent_encl *e;
+	int fd = -1;
+	long ret;
+
+	agent_lock(&PROC->encl_lock);
+	e = encl_by_id(id);
+	if (!e)
+		e = encl_new(id);
+	if (!e || (e->created && !refresh))
+		goto out;
+	slot = rpc_begin(PROTO_OP_ATTACH, id);
+	if (!slot)
+		goto fail;
+	ret = rpc_call_fd(slot, &fd, 1);
+	agent_memcpy(&view, slot->data, sizeof(view));
+	rpc_end(slot);
+	if (ret < 0)
+		goto fail;
+	if (view.size) {
+		e->secs.base = view.base;
+		e->secs.size = view.size;
+		e->secs.xfrm = view.xfrm;
+		e->secs.ssaframesize = view.ssaframesize;
+		e->secs.miscselect = view.miscselect;
+		e->secs.attributes = view.attributes |
+				     (view.initialized ? SGX_ATTR_INIT_BIT : 0);
+		if (!e->tcs && fd >= 0) {
+			long map = sys6(__NR_mmap, 0,
+					PAGE_UP((view.size >> SGX_PAGE_SHIFT) *
+						sizeof(struct sgx_tcs_slot)),
+					PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+			if (!is_error(map))
+				e->tcs = (struct sgx_tcs_slot *)map;
+		}
+		__atomic_store_n(&e->created, 1, __ATOMIC_RELEASE);
+	}
+	goto out;
+fail:
+	e = NULL;
+out:
+	if (fd >= 0)
+		sys1(__NR_close, fd);
+	agent_unlock(&PROC->encl_lock);
+	return e;
+}
+
+/* --- mappings -------------------------------------------------------------------- */
+
+static long uffd_register(uint64_t start, uint64_t size)
+{
+	struct uffdio_register reg;
+
+	if (!PROC->has_uffd)
+		return 0;
+	agent_memset(&reg, 0, sizeof(reg));
+	reg.range.start = start;
+	reg.range.len = size;
+	reg.mode = UFFDIO_REGISTER_MODE_MISSING | UFFDIO_REGISTER_MODE_MINOR |
+		   UFFDIO_REGISTER_MODE_WP;
+	return sys3(__NR_ioctl, PROTO_FD_UFFD(PROC->fd_base), UFFDIO_REGISTER, &reg);
+}
+
+/* One piece, whose offset in the file is known; replaces what is at start. */
+static long map_piece(int fd, uint64_t start, uint64_t size, uint64_t offset, uint32_t prot)
+{
+	long ret = sys6(__NR_mmap, start, size, PROT_NONE, MAP_SHARED | MAP_FIXED, fd, offset);
+
+	if (is_error(ret))
+		return ret;
+	sys3(__NR_madvise, start, size, MADV_DONTFORK);
+	sys3(__NR_madvise, start, size, MADV_NOHUGEPAGE);
+	ret = uffd_register(start, size);
+	if (ret < 0)
+		goto undo;
+	if (prot != PROT_NONE) {
+		ret = sys3(__NR_mprotect, start, size, prot);
+		if (ret < 0)
+			goto undo;
+	}
+	return 0;
+undo:
+	sys6(__NR_mmap, start, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	return ret;
+}
+
+/* Up to three pieces: before, in and after the ELRANGE. */
+static long map_range(const struct agent_encl *e, int fd, uint64_t start, uint64_t end,
+		      uint32_t prot)
+{
+	while (start < end) {
+		uint64_t stop = end, offset = BEYOND_END;
+		long ret;
+
+		if (e->created) {
+			uint64_t base = e->secs.base, top = base + e->secs.size;
+
+			if (start >= base && start < top) {
+				stop = MIN(end, top);
+				offset = start - base;
+			} else if (start < base) {
+				stop = MIN(end, base);
+			}
+		}
+		ret = map_piece(fd, start, stop - start, offset, prot);
+		if (ret < 0)
+			return ret;
+		start = stop;
+	}
+	return 0;
+}
+
+static long tell_map(uint64_t id, uint64_t start, uint64_t size, uint32_t prot, uint32_t flags)
+{
+	struct proto_slot *slot = rpc_begin(PROTO_OP_MAP, id);
+	uint64_t personality = (uint64_t)sys1(__NR_personality, 0xffffffff);
+	long ret;
+
+	if (!slot)
+		return -EIO;
+	slot->a0 = start;
+	slot->a1 = size;
+	slot->a2 = prot;
+	slot->a3 = flags | ((personality & 0x0400000) ? PROTO_MAP_RIE : 0);
+	ret = rpc_call(slot);
+	rpc_end(slot);
+	return ret;
+}
+
+static void premap_note(struct agent_encl *e, uint64_t start, uint64_t end, uint32_t prot)
+{
+	struct agent_map *m;
+
+	if (e->premap_count == AGENT_PREMAPS) {
+		/* the oldest is likely gone: probes come first */
+		agent_memcpy(&e->premap[0], &e->premap[1],
+			     sizeof(e->premap[0]) * (AGENT_PREMAPS - 1));
+		e->premap_count--;
+	}
+	m = &e->premap[e->premap_count++];
+	m->start = start;
+	m->end = end;
+	m->prot = prot;
+}
+
+static long encl_mmap(agent_ucontext *uc, int fd, uint64_t id)
+{
+	uint64_t addr = uc_arg(uc, 0), size = PAGE_UP(uc_arg(uc, 1)), flags = uc_arg(uc, 3);
+	uint32_t prot = (uint32_t)uc_arg(uc, 2) & (PROT_READ | PROT_WRITE | PROT_EXEC);
+	bool fixed = flags & (MAP_FIXED | MAP_FIXED_NOREPLACE);
+	struct agent_encl *e;
+	long ret;
+
+	if (!uc_arg(uc, 1))
+		return -EINVAL;
+	/* Linux: an enclave is shared or nothing */
+	if ((flags & MAP_TYPE) == MAP_PRIVATE)
+		return -EINVAL;
+	if (!size || ((flags & MAP_FIXED) && (addr & ~SGX_PAGE_MASK)))
+		return size ? -EINVAL : -ENOMEM;
+	e = encl_attach(id, false);
+	if (!e)
+		return -ENOMEM;
+	mem_filter_stage2();
+	if (!(flags & MAP_FIXED)) {
+		/* find the place first; NOREPLACE is the kernel's to decide */
+		ret = sys6(__NR_mmap, addr, size, PROT_NONE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE |
+				   (fixed ? MAP_FIXED_NOREPLACE : 0),
+			   -1, 0);
+		if (is_error(ret))
+			return ret;
+		if (fixed && (uint64_t)ret != addr) {
+			sys2(__NR_munmap, ret, size);
+			return -EEXIST;
+		}
+		addr = (uint64_t)ret;
+	}
+	ret = tell_map(id, addr, size, prot, 0);
+	if (!ret)
+		ret = map_range(e, fd, addr, addr + size, prot);
+	if (ret < 0) {
+		if (!(flags & MAP_FIXED))
+			sys2(__NR_munmap, addr, size);
+		return ret;
+	}
+	if (!e->created)
+		premap_note(e, addr, addr + size, prot);
+	return (long)addr;
+}
+
+void mem_created(struct agent_encl *e, int fd)
+{
+	uint32_t i;
+
+	for (i = 0; i < e->premap_count; i++) {
+		struct agent_map *m = &e->premap[i];
+		unsigned char vec;
+
+		/* still there?  (a probe that was unmapped since is not) */
+		if (sys3(__NR_mincore, m->start, SGX_PAGE_SIZE, &vec) == -ENOMEM)
+			continue;
+		if (tell_map(e->id, m->start, m->end - m->start, m->prot, 0) == 0)
+			map_range(e, fd, m->start, m->end, m->prot);
+	}
+	e->premap_count = 0;
+}
+
+/* A range leaves: forget it in lists of mappings before CREATE. */
+static void premap_forget(uint64_t start, uint64_t end)
+{
+	uint32_t i, k;
+
+	for (i = 0; i < PROC->encl_count; i++) {
+		struct agent_encl *e = &PROC->encl[i];
+
+		for (k = 0; k < e->premap_count; k++) {
+			struct agent_map *m = &e->premap[k];
+
+			if (start <= m->start && end >= m->end) {
+				*m = e->premap[--e->premap_count];
+				k--;
+			} else if (start <= m->start && end > m->start) {
+				m->start = end;
+			} else if (start < m->end && end >= m->end) {
+				m->end = start;
+			}
+		}
+	}
+}
+
+/* The range overlaps the ELRANGE of e */
+static bool overlaps(const struct agent_encl *e, uint64_t start, uint64_t end)
+{
+	return e->id && e->created && start < e->secs.base + e->secs.size && end > e->secs.base;
+}
+
+static void tell_unmap(uint64_t start, uint64_t end)
+{
+	uint32_t i;
+
+	premap_forget(start, end);
+	for (i = 0; i < PROC->encl_count; i++) {
+		struct agent_encl *e = &PROC->encl[i];
+		struct proto_slot *slot;
+		long ret;
+
+		if (!overlaps(e, start, end))
+			continue;
+		slot = rpc_begin(PROTO_OP_UNMAP, e->id);
+		if (!slot)
+			continue;
+		slot->a0 = start;
+		slot->a1 = end - start;
+		ret = rpc_call(slot);
+		/* r0: pages that this process still maps */
+		if (ret == 0 && slot->r0 == 0) {
+			rpc_end(slot);
+			agent_lock(&PROC->encl_lock);
+			encl_drop(e);
+			agent_unlock(&PROC->encl_lock);
+			continue;
+		}
+		rpc_end(slot);
+	}
+}
+
+long mem_do_mmap(struct agent_thread *t, agent_ucontext *uc)
+{
+	int fd = (int)uc_arg(uc, 4);
+	uint64_t id, prot = uc_arg(uc, 2);
+	long ret;
+
+	switch (dev_of_fd(fd, &id)) {
+	case PROTO_DEV_ENCLAVE:
+		return encl_mmap(uc, fd, id);
+	case PROTO_DEV_PROVISION:
+		return -ENODEV;
+	default:
+		break;
+	}
+	ret = agent_pass(uc);
+	if (!is_error(ret) && (prot & PROT_EXEC) && !PROC->cpuid_faulting)
+		cpuid_patch_mapping(fd, (uint64_t)ret, uc_arg(uc, 1), uc_arg(uc, 5),
+				    (uint32_t)prot);
+	return ret;
+}
+
+long mem_do_munmap(agent_ucontext *uc)
+{
+	long ret = agent_pass(uc);
+
+	if (ret == 0)
+		tell_unmap(uc_arg(uc, 0), uc_arg(uc, 0) + PAGE_UP(uc_arg(uc, 1)));
+	return ret;
+}
+
+long mem_do_mprotect(agent_ucontext *uc)
+{
+	uint64_t start = uc_arg(uc, 0), end = start + PAGE_UP(uc_arg(uc, 1));
+	uint32_t prot = (uint32_t)uc_arg(uc, 2) & (PROT_READ | PROT_WRITE | PROT_EXEC), i;
+	long ret;
+
+	for (i = 0; i < PROC->encl_count; i++) {
+		struct agent_encl *e = &PROC->encl[i];
+
+		if (!overlaps(e, start, end))
+			continue;
+		ret = tell_map(e->id, start, end - start, prot, PROTO_MAP_MPROTECT);
+		if (ret < 0)
+			return ret;
+	}
+	return agent_pass(uc);
+}
+
+static bool touches_enclave(uint64_t start, uint64_t size)
+{
+	uint32_t i;
+
+	for (i = 0; i < PROC->encl_count; i++)
+		if (overlaps(&PROC->encl[i], start, start + PAGE_UP(size)))
+			return true;
+	return false;
+}
+
+/* Linux: enclave VMAs are VM_PFNMAP | VM_DONTEXPAND: they do not grow or move. */
+long mem_do_mremap(agent_ucontext *uc)
+{
+	if (touches_enclave(uc_arg(uc, 0), uc_arg(uc, 1)))
+		return -EFAULT;
+	return agent_pass(uc);
+}
+
+/* Linux: VM_IO | VM_PFNMAP refuses what would free, share, copy or collapse. */
+long mem_do_madvise(agent_ucontext *uc)
+{
+	if (!touches_enclave(uc_arg(uc, 0), uc_arg(uc, 1)))
+		return agent_pass(uc);
+	switch ((int)uc_arg(uc, 2)) {
+	case MADV_NORMAL:
+	case MADV_RANDOM:
+	case MADV_SEQUENTIAL:
+	case MADV_DONTFORK:
+	case MADV_DONTDUMP:
+	case MADV_NOHUGEPAGE:
+		return 0;
+	case MADV_WILLNEED:
+		return -EBADF;
+	default:
+		return -EINVAL;
+	}
+}
+
+/* The daemon is gone, and the EPC with it: no access may succeed any more. */
+void mem_lost(void)
+{
+	uint32_t i;
+
+	for (i = 0; i < PROC->encl_count; i++) {
+		struct agent_encl *e = &PROC->encl[i];
+
+		if (e->id && e->created)
+			sys3(__NR_mprotect, e->secs.base, e->secs.size, PROT_NONE);
+	}
+}
+
+/* --- faults ------------------------------------------------------------------------ */
+
+enum fault_result encl_fault(struct agent_thread *t, agent_ucontext *uc, int sig, uint64_t addr,
+			     uint32_t *error_code, bool enclave_mode)
+{
+	struct agent_encl *e = encl_by_addr(addr);
+	struct proto_slot *slot;
+	uint32_t verdict;
+	long ret;
+
+	if (!e)
+		return FAULT_NOT_OURS;
+	if (rpc_lost()) {
+		/* the EPCM of a lost EPC holds nothing */
+		*error_code |= SGX_PF_P | SGX_PF_SGX;
+		return FAULT_PF;
+	}
+	/* SIGSEGV: the VMA denies, or there is none: the page tables' own #PF */
+	if (sig == SIGSEGV)
+		return FAULT_PF;
+
+	slot = rpc_begin(PROTO_OP_FAULT, e->id);
+	if (!slot) {
+		*error_code |= SGX_PF_P | SGX_PF_SGX;
+		return FAULT_PF;
+	}
+	slot->a0 = addr;
+	slot->a1 = *error_code;
+	slot->a2 = enclave_mode ? PROTO_FAULT_ENCLAVE : 0;
+	slot->a3 = ~0ull; /* the daemon's table of mappings knows */
+	ret = rpc_call(slot);
+	verdict = (uint32_t)ret;
+	if (ret == PROTO_VERDICT_PF)
+		*error_code = (uint32_t)slot->r0;
+	rpc_end(slot);
+	if (ret < 0) {
+		*error_code |= SGX_PF_P | SGX_PF_SGX;
+		return FAULT_PF;
+	}
+	if (verdict == PROTO_VERDICT_RETRY)
+		return FAULT_RETRY;
+	return verdict == PROTO_VERDICT_PF ? FAULT_PF : FAULT_SIGBUS;
+}

@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Calls to the daemon: shared memory and futexes; a socket for descriptors only.
+ *
+ * A process connects at its first call: most processes of a command never make
+ * one.  A fork child has neither its parent's channel (MADV_DONTFORK) nor its
+ * private socket, and connects anew.
+ *
+ * A lost daemon (its robust futex says so, or its socket hangs up) is a lost EPC:
+ * every call fails from then on.
+ */
+#include "agent.h"
+
+#include <linux/mman.h>
+#include <asm/unistd.h>
+#include <linux/futex.h>
+#include <linux/poll.h>
+#include <linux/socket.h>
+#include <linux/time.h>
+#include <linux/uio.h>
+#include <linux/ioctl.h>
+#include <linux/userfaultfd.h>
+
+#define AF_UNIX		1
+#define SOCK_SEQPACKET	5
+#define SOCK_CLOEXEC	02000000
+#define SOL_SOCKET	1
+#define SCM_RIGHTS	1
+#define MSG_CMSG_CLOEXEC 0x40000000
+#define MSG_NOSIGNAL	0x4000
+#define O_CLOEXEC	02000000
+#define O_NONBLOCK	04000
+#define SPIN_ROUNDS	2000
+#define WAIT_MS		100
+
+struct msghdr_k {
+	void *name;
+	int namelen;
+	struct iovec *iov;
+	uint64_t iovlen;
+	void *control;
+	uint64_t controllen;
+	uint32_t flags;
+};
+
+struct cmsg_k {
+	uint64_t len;
+	int level, type;
+	int fd[4];
+};
+
+/* Send with up to four descriptors.  Return: bytes, or -errno. */
+static long send_msg(int sock, const struct proto_msg *msg, const int *fds, uint32_t count)
+{
+	struct iovec iov = { (void *)msg, sizeof(*msg) };
+	struct cmsg_k c = { 16 + 4ull * count, SOL_SOCKET, SCM_RIGHTS, { 0 } };
+	struct msghdr_k h = { 0 };
+	uint32_t i;
+
+	for (i = 0; i < count; i++)
+		c.fd[i] = fds[i];
+	h.iov = &iov;
+	h.iovlen = 1;
+	if (count) {
+		h.control = &c;
+		h.controllen = count > 2 ? 32 : 24;
+	}
+	return sys3(__NR_sendmsg, sock, &h, MSG_NOSIGNAL);
+}
+
+long rpc_send_command(const struct proto_msg *msg, const int *fds, uint32_t count)
+{
+	return send_msg(PROTO_FD_COMMAND(PROC->fd_base), msg, fds, count);
+}
+
+long rpc_recv_private(int sock, struct proto_msg *msg, int *fds, uint32_t *count, int cloexec)
+{
+	struct iovec iov = { msg, sizeof(*msg) };
+	struct cmsg_k c;
+	struct msghdr_k h = { 0 };
+	uint32_t i, got = 0;
+	long ret;
+
+	h.iov = &iov;
+	h.iovlen = 1;
+	h.control = &c;
+	h.controllen = sizeof(c);
+	do {
+		ret = sys3(__NR_recvmsg, sock, &h, cloexec ? MSG_CMSG_CLOEXEC : 0);
+	} while (ret == -EINTR);
+	if (ret < 0)
+		return ret;
+	if (ret < (long)sizeof(*msg) || msg->magic != PROTO_MAGIC)
+		return -EPIPE;
+	if (h.controllen >= 16 && c.level == SOL_SOCKET && c.type == SCM_RIGHTS) {
+		got = (uint32_t)(c.len - 16) / 4;
+		for (i = 0; i < got && i < *count; i++)
+			fds[i] = c.fd[i];
+	}
+	*count = MIN(got, *count);
+	return 0;
+}
+
+/* A userfaultfd in SIGBUS mode, for user-mode faults only.  Return: fd or -errno */
+static long make_uffd(void)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	long fd = sys1(__NR_userfaultfd, O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY);
+	long ret;
+
+	if (fd < 0)
+		return fd;
+	api.features = UFFD_FEATURE_SIGBUS | UFFD_FEATURE_MISSING_SHMEM |
+		       UFFD_FEATURE_MINOR_SHMEM | UFFD_FEATURE_WP_HUGETLBFS_SHMEM |
+		       UFFD_FEATURE_PAGEFAULT_FLAG_WP;
+	ret = sys3(__NR_ioctl, fd, UFFDIO_API, &api);
+	if (ret < 0) {
+		sys1(__NR_close, fd);
+		return ret;
+	}
+	ret = sys3(__NR_dup3, fd, PROTO_FD_UFFD(PROC->fd_base), O_CLOEXEC);
+	sys1(__NR_close, fd);
+	return ret;
+}
+
+static bool map_shared(int fd, uint64_t offset_in_arena, uint64_t size, int prot)
+{
+	long ret = sys6(__NR_mmap, AGENT_ADDR(offset_in_arena), size, prot, MAP_SHARED | MAP_FIXED,
+			fd, 0);
+
+	if (is_error(ret))
+		return false;
+	sys3(__NR_madvise, AGENT_ADDR(offset_in_arena), size, MADV_DONTFORK);
+	return true;
+}
+
+static bool connect_locked(void)
+{
+	struct proto_msg msg;
+	int pair[2], fds[2] = { -1, -1 }, got[2] = { -1, -1 };
+	uint32_t count = 2;
+	long uffd, ret;
+	bool ok = false;
+
+	ret = sys4(__NR_socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair);
+	if (ret < 0)
+		return false;
+	sys3(__NR_dup3, pair[0], PROTO_FD_PRIVATE(PROC->fd_base), O_CLOEXEC);
+	sys1(__NR_close, pair[0]);
+	uffd = make_uffd();
+	PROC->has_uffd = uffd >= 0;
+	fds[0] = pair[1];
+	fds[1] = (int)uffd;
+	agent_memset(&msg, 0, sizeof(msg));
+	msg.magic = PROTO_MAGIC;
+	msg.version = PROTO_VERSION;
+	msg.type = PROTO_MSG_CONNECT;
+	ret = rpc_send_command(&msg, fds, uffd >= 0 ? 2 : 1);
+	sys1(__NR_close, pair[1]);
+	if (ret < 0)
+		goto out;
+	ret = rpc_recv_private(PROTO_FD_PRIVATE(PROC->fd_base), &msg, got, &count, 1);
+	if (ret < 0 || msg.type != PROTO_MSG_CONNECTED || msg.status < 0 || count != 2)
+		goto out;
+	ok = map_shared(got[0], PROTO_AGENT_CHANNEL, PROTO_CHANNEL_SIZE, PROT_READ | PROT_WRITE) &&
+	     map_shared(got[1], PROTO_AGENT_MACHINE, SGX_PAGE_SIZE, PROT_READ) &&
+	     AGENT_CHANNEL->magic == PROTO_MAGIC && AGENT_CHANNEL->version == PROTO_VERSION;
+out:
+	if (got[0] >= 0)
+		sys1(__NR_close, got[0]);
+	if (got[1] >= 0)
+		sys1(__NR_close, got[1]);
+	return ok;
+}
+
+bool rpc_connect(void)
+{
+	if (__atomic_load_n(&PROC->connected, __ATOMIC_ACQUIRE))
+		return PROC->connected == 1;
+	agent_lock(&PROC->connect_lock);
+	if (!PROC->connected) {
+		bool ok = connect_locked();
+
+		if (!ok)
+			agent_say("cannot reach the SGX machine (its daemon is gone); "
+				  "SGX is not available to this process");
+		__atomic_store_n(&PROC->connected, ok ? 1 : 2, __ATOMIC_RELEASE);
+	}
+	agent_unlock(&PROC->connect_lock);
+	return PROC->connected == 1;
+}
+
+bool rpc_lost(void)
+{
+	if (PROC->connected == 1 &&
+	    (__atomic_load_n(&AGENT_MACHINE->alive, __ATOMIC_RELAXED) & PROTO_ALIVE_DIED)) {
+		PROC->connected = 2;
+		mem_lost();
+	}
+	return PROC->connected == 2;
+}
+
+void rpc_forked(void)
+{
+	PROC->connected = 0;
+	PROC->connect_lock = 0;
+	PROC->fd_lock = 0;
+	PROC->encl_lock = 0;
+	PROC->clone_lock = 0;
+	PROC->sigtable.lock = 0;
+	sys1(__NR_close, PROTO_FD_PRIVATE(PROC->fd_base));
+	sys1(__NR_close, PROTO_FD_UFFD(PROC->fd_base));
+}
+
+struct proto_slot *rpc_begin(enum proto_op op, uint64_t encl)
+{
+	struct proto_channel *ch = AGENT_CHANNEL;
+	uint32_t i;
+
+	if (!rpc_connect())
+		return NULL;
+	for (i = 0;; i++) {
+		struct proto_slot *slot = &ch->slot[i % PROTO_SLOTS];
+		uint32_t free = PROTO_FREE;
+
+		if (__atomic_compare_exchange_n(&slot->state, &free, PROTO_CLAIMED, false,
+						__ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
+			agent_memset(&slot->op, 0,
+				     offsetof(struct proto_slot, data) -
+					     offsetof(struct proto_slot, op));
+			slot->op = op;
+			slot->encl = encl;
+			return slot;
+		}
+		if (i % PROTO_SLOTS == PROTO_SLOTS - 1) {
+			if (rpc_lost())
+				return NULL;
+			sys0(__NR_sched_yield);
+		}
+	}
+}
+
+static bool daemon_hung_up(void)
+{
+	struct pollfd p = { PROTO_FD_PRIVATE(PROC->fd_base), 0, 0 };
+
+	return sys3(__NR_poll, &p, 1, 0) > 0 && (p.revents & (POLLHUP | POLLERR | POLLNVAL));
+}
+
+/* Wait for DONE: a short spin where another CPU can run the daemon, then sleep. */
+static bool wait_done(struct proto_slot *slot)
+{
+	uint32_t i, spins = AGENT_CHANNEL->spin ? SPIN_ROUNDS : 0;
+	struct timespec ts = { 0, WAIT_MS * 1000000l };
+
+	for (i = 0; i < spins; i++) {
+		if (__atomic_load_n(&slot->state, __ATOMIC_ACQUIRE) == PROTO_DONE)
+			return true;
+		__builtin_ia32_pause();
+	}
+	while (__atomic_load_n(&slot->state, __ATOMIC_ACQUIRE) != PROTO_DONE) {
+		long ret = sys4(__NR_futex, &slot->state, FUTEX_WAIT, PROTO_POSTED, &ts);
+
+		if (ret == -ETIMEDOUT && (rpc_lost() || daemon_hung_up())) {
+			PROC->connected = 2;
+			mem_lost();
+			return false;
+		}
+	}
+	return true;
+}
+
+long rpc_call(struct proto_slot *slot)
+{
+	struct proto_channel *ch = AGENT_CHANNEL;
+
+	if (rpc_lost())
+		return -EIO;
+	__atomic_store_n(&slot->state, PROTO_POSTED, __ATOMIC_RELEASE);
+	__atomic_fetch_add(&ch->doorbell, 1, __ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&ch->daemon_sleeps, __ATOMIC_SEQ_CST))
+		sys3(__NR_futex, &ch->doorbell, FUTEX_WAKE, 1);
+	return wait_done(slot) ? slot->ret : -EIO;
+}
+
+void rpc_end(struct proto_slot *slot)
+{
+	if (PROC->connected == 1)
+		__atomic_store_n(&slot->state, PROTO_FREE, __ATOMIC_RELEASE);
+}
+
+long rpc_call_fd(struct proto_slot *slot, int *fd, int cloexec)
+{
+	struct proto_msg msg;
+	uint32_t count = 1;
+	long ret;
+
+	*fd = -1;
+	/* answers with descriptors come one at a time: call and receive together */
+	agent_lock(&PROC->fd_lock);
+	ret = rpc_call(slot);
+	if (ret >= 0 && slot->fds) {
+		long r = rpc_recv_private(PROTO_FD_PRIVATE(PROC->fd_base), &msg, fd, &count,
+					  cloexec);
+		if (r < 0)
+			ret = r;
+		else if (count != 1)
+			ret = -EMFILE; /* no free descriptor number: the kernel dropped it */
+	}
+	agent_unlock(&PROC->fd_lock);
+	return ret;
+}
+
+bool rpc_bulk_claim(struct proto_slot *slot, uint32_t *bulk)
+{
+	struct proto_channel *ch = AGENT_CHANNEL;
+	uint32_t mark = (uint32_t)(slot - ch->slot) + 1, i;
+
+	for (i = 0; !rpc_lost(); i++) {
+		uint32_t free = 0;
+
+		*bulk = i % PROTO_BULKS;
+		if (__atomic_compare_exchange_n(&ch->bulk_owner[*bulk], &free, mark, false,
+						__ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+			return true;
+		if (*bulk == PROTO_BULKS - 1)
+			sys0(__NR_sched_yield);
+	}
+	return false;
+}
+
+void rpc_bulk_free(struct proto_slot *slot)
+{
+	struct proto_channel *ch = AGENT_CHANNEL;
+	uint32_t mark = (uint32_t)(slot - ch->slot) + 1, i;
+
+	for (i = 0; i < PROTO_BULKS; i++)
+		if (ch->bulk_owner[i] == mark)
+			__atomic_store_n(&ch->bulk_owner[i], 0, __ATOMIC_RELEASE);
+}

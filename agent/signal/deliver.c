@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Delivering a signal to the program: the kernel's frame, built on the program's
+ * stack, and a sigreturn into its handler.
+ *
+ *	high	[ red zone 128 ]  [ fpstate, 64-aligned ]  [ rt_sigframe ]	low
+ *	                                                    ^ RSP = 16n - 8
+ *
+ * Nothing of the agent stays behind: the handler may return, siglongjmp away or
+ * never end.
+ */
+#include "../agent.h"
+
+#include <asm/unistd.h>
+
+struct rt_sigframe {
+	uint64_t pretcode;
+	agent_ucontext uc;
+	agent_siginfo info;
+};
+
+#define EFLAGS_TF	0x100u
+#define EFLAGS_DF	0x400u
+#define EFLAGS_RF	0x10000u
+/* What sigreturn takes from the frame: the kernel's FIX_EFLAGS */
+#define EFLAGS_USER	0x50dd5u
+
+/* The XSAVE image of a frame and its size; NULL for none */
+uint8_t *uc_xsave(const agent_ucontext *uc, uint64_t *size)
+{
+	uint8_t *fp = (uint8_t *)UC_REGS(uc)->fpstate;
+	const struct _fpx_sw_bytes *sw;
+
+	if (!fp)
+		return NULL;
+	sw = (const void *)(fp + offsetof(struct _fpstate_64, sw_reserved));
+	/* the kernel's own frame: believed */
+	*size = sw->magic1 == FP_XSTATE_MAGIC1 ? sw->extended_size : 512;
+	return fp;
+}
+
+/* Linux: a handler starts with the initial FPU state. */
+static void fpstate_init(agent_ucontext *uc)
+{
+	uint64_t size;
+	uint8_t *fp = uc_xsave(uc, &size);
+
+	if (fp && size > 576)
+		lp_xsave_init(fp, ~0ull, &PROC->xsave);
+}
+
+/* Kill by the default action: native disposition, then the signal to ourselves. */
+static void die_of(struct agent_thread *t, agent_ucontext *uc, int sig, const agent_siginfo *info)
+{
+	struct agent_sigaction dfl = { 0 };
+	agent_siginfo copy = *info;
+	uint64_t block = SIGBIT(sig);
+
+	sys4(__NR_rt_sigaction, sig, &dfl, 0, 8);
+	uc->uc_sigmask &= ~SIGBIT(sig);
+	t->sigmask_own &= ~SIGBIT(sig);
+	/* pending until our sigreturn: the core shows the program's registers */
+	sys4(__NR_rt_sigprocmask, SIG_BLOCK, &block, 0, 8);
+	sys4(__NR_rt_tgsigqueueinfo, PROC->pid, t->tid, sig, &copy);
+}
+
+/* SIGCONT, SIGCHLD, SIGWINCH and SIGURG: of the agent's own none */
+static void default_action(struct agent_thread *t, agent_ucontext *uc, int sig,
+			   const agent_siginfo *info)
+{
+	if (sig_own_index(sig) >= 0)
+		die_of(t, uc, sig, info);
+	/*
+	 * Others are native when they have the default action: this one was
+	 * reset between the kernel's choice and now.  Send it again.
+	 */
+	else
+		sys4(__NR_rt_tgsigqueueinfo, PROC->pid, t->tid, sig, info);
+}
+
+static uint64_t frame_top(const struct agent_thread *t, const agent_ucontext *uc, uint64_t flags)
+{
+	uint64_t sp = UC_REGS(uc)->sp;
+	stack_t ss;
+
+	sig_altstack_get(t, sp, &ss);
+	if ((flags & SA_ONSTACK) && !(ss.ss_flags & (SS_DISABLE | SS_ONSTACK)))
+		return t->altstack_sp + t->altstack_size;
+	return sp - 128;
+}
+
+/* Build the frame.  Return: its address, or 0 where the stack cannot hold it. */
+static uint64_t build_frame(struct agent_thread *t, const agent_ucontext *uc,
+			    const agent_siginfo *info, const struct agent_sigaction *act,
+			    uint64_t restore_mask)
+{
+	uint64_t sp = frame_top(t, uc, act->flags), fpsize = 0, fpaddr = 0;
+	uint8_t *fp = uc_xsave(uc, &fpsize);
+	struct rt_sigframe frame;
+
+	if (fp) {
+		sp = (sp - fpsize) & ~63ull;
+		fpaddr = sp;
+		if (!copy_out(fpaddr, fp, fpsize))
+			return 0;
+	}
+	sp = ((sp - sizeof(frame)) & ~15ull) - 8;
+	agent_memset(&frame, 0, sizeof(frame));
+	frame.pretcode = act->restorer;
+	frame.uc = *uc;
+	frame.uc.uc_link = NULL;
+	agent_memset(&frame.uc.uc_stack, 0, sizeof(frame.uc.uc_stack));
+	frame.uc.uc_stack.ss_sp = (void *)t->altstack_sp;
+	frame.uc.uc_stack.ss_size = t->altstack_size;
+	frame.uc.uc_stack.ss_flags = (int)t->altstack_flags;
+	UC_REGS(&frame.uc)->fpstate = fpaddr;
+	frame.uc.uc_sigmask = restore_mask;
+	frame.info = *info;
+	return copy_out(sp, &frame, sizeof(frame)) ? sp : 0;
+}
+
+void sig_deliver(struct agent_thread *t, agent_ucontext *uc, int sig, const agent_siginfo *info,
+		 uint64_t restore_mask)
+{
+	struct agent_sigtable *table = t->sigtable;
+	struct agent_sigaction act;
+	struct sigcontext_64 *regs = UC_REGS(uc);
+	uint64_t frame, mask;
+
+	agent_lock(&table->lock);
+	act = table->action[sig];
+	if (act.handler > 1 && (act.flags & SA_RESETHAND)) {
+		table->action[sig].handler = (uint64_t)SIG_DFL;
+		if (sig_own_index(sig) < 0) {
+			struct agent_sigaction dfl = { 0 };
+
+			sys4(__NR_rt_sigaction, sig, &dfl, 0, 8);
+		}
+	}
+	agent_unlock(&table->lock);
+	if (act.handler == (uint64_t)SIG_IGN)
+		return;
+	if (act.handler == (uint64_t)SIG_DFL) {
+		default_action(t, uc, sig, info);
+		return;
+	}
+
+	mask = sig_mask_of(t, uc) | act.mask;
+	if (!(act.flags & SA_NODEFER))
+		mask |= SIGBIT(sig);
+	frame = build_frame(t, uc, info, &act, restore_mask);
+	if (!frame) {
+		agent_siginfo segv;
+
+		/* Linux: a frame that does not fit is SIGSEGV, from the kernel */
+		agent_memset(&segv, 0, sizeof(segv));
+		segv.si_signo = SIGSEGV;
+		segv.si_code = SI_KERNEL;
+		if (sig == SIGSEGV)
+			die_of(t, uc, SIGSEGV, &segv);
+		else
+			sig_force(t, uc, SIGSEGV, &segv);
+		return;
+	}
+	if (t->altstack_flags & SS_AUTODISARM && act.flags & SA_ONSTACK) {
+		t->altstack_sp = 0;
+		t->altstack_size = 0;
+		t->altstack_flags = SS_DISABLE;
+	}
+	regs->di = (uint64_t)sig;
+	regs->si = frame + offsetof(struct rt_sigframe, info);
+	regs->dx = frame + offsetof(struct rt_sigframe, uc);
+	regs->ax = 0;
+	regs->sp = frame;
+	regs->ip = act.handler;
+	regs->flags &= ~(uint64_t)(EFLAGS_TF | EFLAGS_DF | EFLAGS_RF);
+	sig_mask_set(t, uc, mask);
+	fpstate_init(uc);
+}
+
+void sig_force(struct agent_thread *t, agent_ucontext *uc, int sig, const agent_siginfo *info)
+{
+	struct agent_sigaction *act = &t->sigtable->action[sig];
+
+	/* Linux: blocked or ignored, a fault kills as by default */
+	if ((sig_mask_of(t, uc) & SIGBIT(sig)) || act->handler == (uint64_t)SIG_IGN ||
+	    act->handler == (uint64_t)SIG_DFL) {
+		die_of(t, uc, sig, info);
+		return;
+	}
+	sig_deliver(t, uc, sig, info, sig_mask_of(t, uc));
+}
+
+/* Signals of the six that others sent while the program had them blocked. */
+void sig_flush_pending(struct agent_thread *t, agent_ucontext *uc)
+{
+	static const int own[] = { SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGSEGV, SIGSYS };
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(own); i++) {
+		uint64_t bit = SIGBIT(own[i]);
+		agent_siginfo info;
+
+		if (!(t->pending_own & bit) || (t->sigmask_own & bit))
+			continue;
+		info = t->pending_info[sig_own_index(own[i])];
+		t->pending_own &= ~bit;
+		sig_deliver(t, uc, own[i], &info, sig_mask_of(t, uc));
+	}
+}
+
+static bool restore_fpstate(agent_ucontext *uc, uint64_t addr)
+{
+	uint64_t size, theirs;
+	uint8_t *fp = uc_xsave(uc, &size);
+	struct _fpx_sw_bytes sw;
+
+	if (!fp)
+		return true;
+	if (!addr) {
+		/* Linux: no fpstate means the initial state */
+		fpstate_init(uc);
+		return true;
+	}
+	if (!copy_in(&sw, addr + offsetof(struct _fpstate_64, sw_reserved), sizeof(sw)))
+		return false;
+	theirs = sw.magic1 == FP_XSTATE_MAGIC1 ? sw.extended_size : 512;
+	if (theirs == size)
+		return copy_in(fp, addr, size - FP_XSTATE_MAGIC2_SIZE);
+	/* a frame that the program made: x87 and SSE only */
+	if (!copy_in(fp, addr, offsetof(struct _fpstate_64, sw_reserved)))
+		return false;
+	if (size > 576)
+		agent_memset(fp + 512, 3, 1); /* XSTATE_BV: x87 and SSE */
+	return true;
+}
+
+void sig_do_sigreturn(struct agent_thread *t, agent_ucontext *uc)
+{
+	struct sigcontext_64 *regs = UC_REGS(uc), *from;
+	/* the handler's ret has taken pretcode off */
+	uint64_t frame = regs->sp - 8;
+	agent_ucontext copy;
+	agent_siginfo info;
+	stack_t ss;
+
+	if (!copy_in(&copy, frame + offsetof(struct rt_sigframe, uc), sizeof(copy)) ||
+	    !restore_fpstate(uc, UC_REGS(&copy)->fpstate)) {
+		agent_memset(&info, 0, sizeof(info));
+		info.si_signo = SIGSEGV;
+		info.si_code = SI_KERNEL;
+		sig_force(t, uc, SIGSEGV, &info);
+		return;
+	}
+	from = UC_REGS(&copy);
+	agent_memcpy(&regs->r8, &from->r8,
+		     offsetof(struct sigcontext_64, ip) + 8 - offsetof(struct sigcontext_64, r8));
+	regs->flags = (regs->flags & ~(uint64_t)EFLAGS_USER) | (from->flags & EFLAGS_USER);
+	regs->cs = from->cs | 3;
+	regs->ss = from->ss | 3;
+	sig_mask_set(t, uc, copy.uc_sigmask);
+	ss = copy.uc_stack;
+	sig_altstack_set(t, regs->sp, &ss);
+}
+
+/*
+ * An asynchronous signal arrived while the agent was in the window.  The trapped
+ * call's context becomes the one that the signal interrupts: either the call is
+ * to be made again, or it has a result.
+ */
+bool sig_window_leave(struct agent_thread *t, agent_ucontext *uc, uint64_t *restore_mask)
+{
+	struct sigcontext_64 *regs = UC_REGS(uc), *outer;
+	uint64_t rip = regs->ip, result;
+	struct agent_window w = t->window;
+
+	if (!w.uc || rip < (uint64_t)agent_window_begin || rip >= (uint64_t)agent_window_end)
+		return false;
+	outer = UC_REGS(w.uc);
+	result = rip >= (uint64_t)agent_window_done ? regs->bx : regs->ax;
+	if (rip <= (uint64_t)agent_window_sys) {
+		outer->ip -= 2; /* the program's own SYSCALL, once more */
+		outer->ax = w.nr;
+	} else {
+		outer->ax = result;
+	}
+	if (w.exec_fd >= 0)
+		proc_exec_abandon(t);
+	t->window.uc = NULL;
+	agent_memcpy(&regs->r8, &outer->r8,
+		     offsetof(struct sigcontext_64, flags) + 8 -
+			     offsetof(struct sigcontext_64, r8));
+	regs->cs = outer->cs;
+	regs->ss = outer->ss;
+	uc->uc_sigmask = w.uc->uc_sigmask;
+	*restore_mask = sig_mask_of(t, uc);
+	/* sigsuspend: the handler runs under its mask, and leaves the old one */
+	if (w.suspend && rip > (uint64_t)agent_window_sys)
+		sig_mask_set(t, uc, w.mask);
+	t->depth = 0;
+	return true;
+}

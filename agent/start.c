@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The agent's start: called once by inject/ at the exec stop, before the first
+ * instruction of the program, on the first thread's signal stack.
+ */
+#include "agent.h"
+#include "offsets.h"
+#include "vdso/names.h"
+
+#include <asm/unistd.h>
+#include <linux/elf.h>
+#include <linux/filter.h>
+#include <linux/prctl.h>
+#include <linux/seccomp.h>
+
+void agent_start(struct proto_agent_params *params);
+
+#ifndef DT_GNU_HASH
+#define DT_GNU_HASH	0x6ffffef5
+#endif
+
+struct vdso_syms {
+	uint64_t base;
+	const Elf64_Sym *sym;
+	const char *str;
+	uint32_t count;
+};
+
+static bool vdso_open(uint64_t base, struct vdso_syms *v)
+{
+	const Elf64_Ehdr *eh = (const Elf64_Ehdr *)base;
+	const Elf64_Phdr *ph = (const Elf64_Phdr *)(base + eh->e_phoff);
+	const Elf64_Dyn *dyn = NULL;
+	const uint32_t *hash = NULL;
+	uint64_t load = 0;
+	uint32_t i;
+
+	agent_memset(v, 0, sizeof(*v));
+	for (i = 0; i < eh->e_phnum; i++) {
+		if (ph[i].p_type == PT_LOAD)
+			load = base + ph[i].p_offset - ph[i].p_vaddr;
+		else if (ph[i].p_type == PT_DYNAMIC)
+			dyn = (const Elf64_Dyn *)(base + ph[i].p_offset);
+	}
+	if (!dyn)
+		return false;
+	for (; dyn->d_tag != DT_NULL; dyn++) {
+		if (dyn->d_tag == DT_SYMTAB)
+			v->sym = (const Elf64_Sym *)(load + dyn->d_un.d_ptr);
+		else if (dyn->d_tag == DT_STRTAB)
+			v->str = (const char *)(load + dyn->d_un.d_ptr);
+		else if (dyn->d_tag == DT_HASH)
+			hash = (const uint32_t *)(load + dyn->d_un.d_ptr);
+		else if (dyn->d_tag == DT_GNU_HASH && !hash && !v->count) {
+			/* newer kernels have only this one: chains end at an odd hash */
+			const uint32_t *g = (const uint32_t *)(load + dyn->d_un.d_ptr);
+			const uint32_t *bucket = g + 4 + 2 * g[2], *chain = bucket + g[0];
+			uint32_t last = 0, b;
+
+			for (b = 0; b < g[0]; b++)
+				if (bucket[b] > last)
+					last = bucket[b];
+			if (last >= g[1])
+				while (!(chain[last - g[1]] & 1))
+					last++;
+			v->count = last + 1;
+		}
+	}
+	if (hash)
+		v->count = hash[1];
+	v->base = load;
+	return v->sym && v->str;
+}
+
+static uint64_t vdso_find(const struct vdso_syms *v, const char *name)
+{
+	uint32_t i;
+
+	for (i = 0; i < v->count; i++)
+		if (v->sym[i].st_shndx && agent_streq(v->str + v->sym[i].st_name, name))
+			return v->base + v->sym[i].st_value;
+	return 0;
+}
+
+/*
+ * Fill the pointer table of our vDSO from the kernel's.  A function that the
+ * kernel does not have keeps a zero: its stub answers ENOSYS.
+ */
+static void vdso_link(const struct proto_agent_params *params)
+{
+	static const char names[][VDSO_NAME_MAX] = { VDSO_NAMES };
+	uint64_t *table = (uint64_t *)AGENT_ADDR(PROTO_AGENT_VTABLE);
+	struct vdso_syms v;
+	uint32_t i;
+
+	PROC->vdso_enclu = (uint64_t)AGENT_ADDR(PROTO_AGENT_VDSO) + VDSO_ENCLU_OFF;
+	PROC->vdso_fixup = (uint64_t)AGENT_ADDR(PROTO_AGENT_VDSO) + VDSO_FIXUP_OFF;
+	if (!params->kernel_vdso || !vdso_open(params->kernel_vdso, &v))
+		return;
+	for (i = 0; i < ARRAY_SIZE(names); i++)
+		table[i] = vdso_find(&v, names[i]);
+}
+
+/* CPUID 0DH: where the components of the standard format are */
+static void xsave_layout(struct lp_xsave_layout *layout, uint64_t xcr0)
+{
+	uint32_t i;
+
+	for (i = 2; i < 63; i++) {
+		uint32_t a, b, c, d;
+
+		if (!(xcr0 >> i & 1))
+			continue;
+		__asm__ volatile("cpuid" : "=a"(a), "=b"(b), "=c"(c), "=d"(d) : "a"(0xd), "c"(i));
+		layout->size[i] = a;
+		layout->offset[i] = b;
+	}
+}
+
+static long install_filter(const struct proto_agent_params *params)
+{
+	struct sock_fprog prog = {
+		.len = (unsigned short)params->filter_len,
+		.filter = (struct sock_filter *)params->filter,
+	};
+
+	return sys3(__NR_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog);
+}
+
+/*
+ * The second stage: memory calls, once this process has an enclave.  The same
+ * test as in inject/filter.c: from the head page they pass.
+ */
+void mem_filter_stage2(void)
+{
+	const uint32_t lo = (uint32_t)PROTO_AGENT_BASE, hi = (uint32_t)(PROTO_AGENT_BASE >> 32);
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0xc000003e, 0, 10),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_mprotect, 3, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_munmap, 2, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_mremap, 1, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_madvise, 0, 5),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+			 offsetof(struct seccomp_data, instruction_pointer) + 4),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, hi, 0, 4),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+			 offsetof(struct seccomp_data, instruction_pointer)),
+		BPF_STMT(BPF_ALU | BPF_SUB | BPF_K, lo),
+		BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, PROTO_AGENT_HEAD_SIZE, 1, 0),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP),
+	};
+	struct sock_fprog prog = { .len = ARRAY_SIZE(code), .filter = code };
+	uint32_t zero = 0;
+
+	if (!__atomic_compare_exchange_n(&PROC->filter_stage2, &zero, 1, false, __ATOMIC_ACQ_REL,
+					 __ATOMIC_RELAXED))
+		return;
+	sys3(__NR_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &prog);
+}
+
+static long fail(struct proto_agent_params *params, long ret, uint64_t what)
+{
+	params->status = ret;
+	params->status_what = what;
+	return ret;
+}
+
+void agent_start(struct proto_agent_params *params)
+{
+	struct agent_thread *t;
+	stack_t ss = { 0 };
+	uint64_t sp, size;
+	uint32_t i;
+	long ret;
+
+	PROC->pid = (uint32_t)sys0(__NR_getpid);
+	PROC->fd_base = params->command_fd;
+	PROC->has_fsgsbase = params->hwcap2 >> 1 & 1;
+	PROC->cpuid_faulting = params->cpuid_faulting;
+	PROC->filter_stage2 = params->exec_flags & PROTO_EXEC_STAGE2 ? 1 : 0;
+	PROC->xcr0 = params->xcr0;
+	PROC->frame_size = params->minsigstksz;
+	xsave_layout(&PROC->xsave, params->xcr0);
+	for (i = 0; i < params->cpuid_site_count; i++)
+		PROC->cpuid_sites[i] = params->cpuid_sites[i];
+	PROC->cpuid_site_count = params->cpuid_site_count;
+	vdso_link(params);
+
+	/* three nested frames must fit a signal stack */
+	if (3 * (params->minsigstksz + 1024) > THREAD_BLOCK_THREAD - THREAD_BLOCK_STACK) {
+		fail(params, -ENOMEM, params->minsigstksz);
+		return;
+	}
+	t = agent_thread_alloc();
+	agent_thread_stack(t, &sp, &size);
+	ss.ss_sp = (void *)sp;
+	ss.ss_size = size;
+	ret = sys2(__NR_sigaltstack, &ss, 0);
+	if (ret < 0) {
+		fail(params, ret, __NR_sigaltstack);
+		return;
+	}
+	t->sigmask_own = params->sigmask & AGENT_SIGNALS;
+	sig_init(params->sigignored);
+	if (params->mm_map_valid)
+		/* gdb and perf read the kernel's copy of the auxv; not fatal */
+		sys6(__NR_prctl, PR_SET_MM, PR_SET_MM_MAP, params->mm_map,
+		     sizeof(struct prctl_mm_map), 0, 0);
+	if (params->cpuid_faulting)
+		sys2(__NR_arch_prctl, 0x1012 /* ARCH_SET_CPUID */, 0);
+	if (!(params->exec_flags & PROTO_EXEC_FILTERED)) {
+		sys6(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0);
+		ret = install_filter(params);
+		if (ret < 0) {
+			fail(params, ret, __NR_seccomp);
+			return;
+		}
+	}
+	fail(params, 0, 0);
+}

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * fork, vfork, clone, clone3.
+ *
+ * The child may share the parent's memory and run on a stack of its own, so the
+ * call cannot be made from a handler: nothing live may stay on a signal stack.
+ * Instead the trapped context is moved to a clone slot in the head page:
+ *
+ *	syscall		the program's own registers and arguments; allowed there
+ *	hlt		both parent and child arrive here and trap
+ *
+ * and at the hlt each is sent to where the program's call would have returned.
+ * Which slot it is says what is known of the call.  Asynchronous signals are
+ * blocked from the trap to the hlt.
+ *
+ *	child		shares memory?	its block
+ *	fork		no		the copy of the parent's
+ *	thread		yes		new; the process' signal table
+ *	vfork, spawn	yes		new; a signal table of its own, for the kernel's
+ *					is its own too; the parent frees the block
+ */
+#include "../agent.h"
+
+#include <linux/mman.h>
+#include <asm/unistd.h>
+#include <linux/sched.h>
+
+#define SLOTS_START	((uint64_t)PROTO_AGENT_BASE + PROTO_AGENT_CLONE_OFF)
+#define SYSCALL_LEN	2
+
+static struct agent_clone_slot *slot_alloc(uint32_t *index)
+{
+	uint32_t i;
+
+	for (;;) {
+		for (i = 0; i < PROTO_AGENT_CLONE_COUNT; i++) {
+			uint32_t zero = 0;
+
+			if (__atomic_compare_exchange_n(&PROC->clone[i].busy, &zero, 1, false,
+							__ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
+				*index = i;
+				return &PROC->clone[i];
+			}
+		}
+		sys0(__NR_sched_yield);
+	}
+}
+
+static uint64_t clone_flags(const agent_ucontext *uc)
+{
+	uint64_t flags = 0;
+
+	switch (UC_REGS(uc)->ax) {
+	case __NR_fork:
+		return 0;
+	case __NR_vfork:
+		return CLONE_VM | CLONE_VFORK;
+	case __NR_clone:
+		return uc_arg(uc, 0);
+	default:
+		/* clone3: the first field; unreadable = the kernel answers EFAULT */
+		copy_in(&flags, uc_arg(uc, 0), sizeof(flags));
+		return flags;
+	}
+}
+
+void proc_do_clone(struct agent_thread *t, agent_ucontext *uc)
+{
+	struct sigcontext_64 *regs = UC_REGS(uc);
+	struct agent_clone_slot *slot;
+	uint32_t index;
+
+	slot = slot_alloc(&index);
+	slot->flags = clone_flags(uc);
+	/* parent and child each drop one; without shared memory each has its own copy */
+	slot->refs = (slot->flags & CLONE_VM) ? 2 : 1;
+	slot->rip = regs->ip;
+	slot->sigmask = sig_mask_of(t, uc);
+	slot->parent = t;
+	slot->child = NULL;
+	regs->ip = SLOTS_START + (uint64_t)index * PROTO_AGENT_CLONE_SIZE;
+	uc->uc_sigmask |= ASYNC_SIGNALS;
+}
+
+static void slot_put(struct agent_clone_slot *slot)
+{
+	if (__atomic_sub_fetch(&slot->refs, 1, __ATOMIC_ACQ_REL) == 0)
+		__atomic_store_n(&slot->busy, 0, __ATOMIC_RELEASE);
+}
+
+/* A process of its own: nothing of the parent's connection, locks or enclaves. */
+static void child_process(struct agent_thread *t)
+{
+	uint32_t i;
+
+	PROC->pid = (uint32_t)sys0(__NR_getpid);
+	rpc_forked();
+	for (i = 0; i < PROC->encl_count; i++) {
+		struct agent_encl *e = &PROC->encl[i];
+
+		/* the parent's mappings are not here (MADV_DONTFORK) */
+		if (e->id && e->tcs)
+			sys2(__NR_munmap, e->tcs,
+			     (e->secs.size >> SGX_PAGE_SHIFT) * sizeof(struct sgx_tcs_slot));
+		e->id = 0;
+	}
+	for (i = 0; i < PROTO_AGENT_CLONE_COUNT; i++)
+		PROC->clone[i].busy = 0;
+	agent_threads_forked(t);
+}
+
+/* A child that shares memory: a block, and what it inherits of its parent. */
+static struct agent_thread *child_shared(struct agent_clone_slot *slot, agent_ucontext *uc)
+{
+	const struct agent_thread *parent = slot->parent;
+	struct agent_thread *t = agent_thread_alloc();
+	uint64_t sp, size;
+
+	agent_thread_stack(t, &sp, &size);
+	uc->uc_stack.ss_sp = (void *)sp;
+	uc->uc_stack.ss_size = size;
+	uc->uc_stack.ss_flags = 0;
+	if (slot->flags & CLONE_VFORK) {
+		/* Linux: vfork keeps the alternate stack, other clones lose it */
+		t->altstack_sp = parent->altstack_sp;
+		t->altstack_size = parent->altstack_size;
+		t->altstack_flags = parent->altstack_flags;
+	}
+	if (!(slot->flags & CLONE_SIGHAND)) {
+		t->own_table = *parent->sigtable;
+		t->own_table.lock = 0;
+		t->sigtable = &t->own_table;
+	} else {
+		t->sigtable = parent->sigtable;
+	}
+	if (slot->flags & CLONE_VFORK)
+		slot->child = t;
+	return t;
+}
+
+bool proc_clone_done(struct agent_thread **thread, agent_ucontext *uc)
+{
+	struct sigcontext_64 *regs = UC_REGS(uc);
+	uint64_t off = regs->ip - SLOTS_START;
+	struct agent_clone_slot *slot;
+	struct agent_thread *t = *thread;
+	bool child = regs->ax == 0;
+
+	if (off >= PROTO_AGENT_CLONE_COUNT * PROTO_AGENT_CLONE_SIZE ||
+	    off % PROTO_AGENT_CLONE_SIZE != SYSCALL_LEN)
+		return false;
+	slot = &PROC->clone[off / PROTO_AGENT_CLONE_SIZE];
+	if (!slot->busy)
+		agent_panic(AGENT_PANIC_CLONE, off);
+	if (child && (slot->flags & CLONE_VM))
+		t = child_shared(slot, uc);
+	regs->ip = slot->rip;
+	/* SYSCALL leaves them so; here they were the slot's */
+	regs->cx = slot->rip;
+	sig_mask_set(t, uc, slot->sigmask);
+	if (child && !(slot->flags & CLONE_VM)) {
+		child_process(t);
+	} else {
+		if (is_error((long)regs->ax) && slot->refs == 2)
+			slot_put(slot); /* there is no child to drop its own */
+		if (!child && slot->child)
+			/* a vfork child has exec'ed or died, or we would not run */
+			agent_thread_free(slot->child);
+		slot_put(slot);
+	}
+	*thread = t;
+	return true;
+}

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Descriptors of the SGX devices, and ioctl.
+ *
+ * An SGX descriptor is a memfd, recognised by its device and inode: dup, fcntl,
+ * SCM_RIGHTS and inheritance need no help.  All memfds of the system share one
+ * st_dev, so ordinary files cost no call to the daemon.
+ *
+ * An ioctl is pushed: everything that the driver may want to read of the caller
+ * is fetched here first (an unreadable piece is marked, not an error yet: the
+ * order of checks is the driver's), so that the daemon never waits for a client.
+ */
+#include "../agent.h"
+
+#include <asm/sgx.h>
+#include <asm/stat.h>
+#include <asm/unistd.h>
+#include <linux/uio.h>
+
+static bool fd_stat(int fd, struct stat *st)
+{
+	return sys2(__NR_fstat, fd, st) == 0;
+}
+
+static uint64_t memfd_device(void)
+{
+	struct stat st;
+	long fd;
+
+	if (PROC->memfd_dev)
+		return PROC->memfd_dev;
+	fd = sys2(__NR_memfd_create, "swsgx", 1 /* MFD_CLOEXEC */);
+	if (fd < 0)
+		return 0;
+	if (fd_stat((int)fd, &st))
+		PROC->memfd_dev = st.st_dev;
+	sys1(__NR_close, fd);
+	return PROC->memfd_dev;
+}
+
+int dev_of_fd(int fd, uint64_t *id)
+{
+	struct proto_slot *slot;
+	struct stat st;
+	int kind = PROTO_DEV_NONE;
+
+	*id = 0;
+	if (fd < 0 || !fd_stat(fd, &st) || st.st_dev != memfd_device())
+		return PROTO_DEV_NONE;
+	*id = st.st_ino;
+	if (encl_by_id(st.st_ino))
+		return PROTO_DEV_ENCLAVE;
+	slot = rpc_begin(PROTO_OP_LOOKUP, 0);
+	if (!slot)
+		return PROTO_DEV_NONE;
+	slot->a0 = st.st_dev;
+	slot->a1 = st.st_ino;
+	if (rpc_call(slot) >= 0)
+		kind = (int)slot->r0;
+	rpc_end(slot);
+	return kind;
+}
+
+/* Fetch size bytes at uaddr into the slot as one more segment. */
+static const void *fetch(struct proto_slot *slot, uint64_t uaddr, uint32_t size)
+{
+	struct proto_segment *seg = &slot->segment[slot->segment_count];
+	uint32_t offset = 0;
+
+	if (slot->segment_count) {
+		const struct proto_segment *last = seg - 1;
+
+		offset = (last->offset + last->size + 7) & ~7u;
+	}
+	slot->segment_count++;
+	seg->uaddr = uaddr;
+	seg->size = size;
+	seg->offset = offset;
+	seg->status = copy_in(slot->data + offset, uaddr, size) ? 0 : -EFAULT;
+	return seg->status ? NULL : slot->data + offset;
+}
+
+static bool signal_is_pending(const agent_ucontext *uc)
+{
+	uint64_t set = 0;
+
+	/* asynchronous signals are blocked here: what waits and is not blocked outside */
+	if (sys2(__NR_rt_sigpending, &set, 8) < 0)
+		return false;
+	return set & ASYNC_SIGNALS & ~uc->uc_sigmask;
+}
+
+/* Copy what the driver gives back.  Failing that: EFAULT, as copy_to_user. */
+static long write_back(struct proto_slot *slot, long ret)
+{
+	uint8_t copy[64];
+
+	if (!slot->writeback || slot->writeback > sizeof(copy))
+		return ret;
+	agent_memcpy(copy, slot->data, slot->writeback);
+	return copy_out(slot->writeback_uaddr, copy, slot->writeback) ? ret : -EFAULT;
+}
+
+/* Source pages [uaddr, + pages) into the bulk area: as many as can be read. */
+static void fetch_pages(struct proto_slot *slot, uint32_t bulk, uint64_t uaddr, uint32_t pages)
+{
+	uint8_t *dst = (uint8_t *)AGENT_CHANNEL + PROTO_BULK_OFFSET + bulk * PROTO_BULK_SIZE;
+	struct iovec local = { dst, (uint64_t)pages * SGX_PAGE_SIZE };
+	struct iovec remote = { (void *)uaddr, (uint64_t)pages * SGX_PAGE_SIZE };
+	long got = sys6(__NR_process_vm_readv, PROC->pid, &local, 1, &remote, 1, 0);
+
+	slot->bulk = bulk;
+	slot->src_uaddr = uaddr;
+	slot->src_pages = got > 0 ? (uint32_t)(got / SGX_PAGE_SIZE) : 0;
+	slot->src_status = slot->src_pages < pages ? -EFAULT : 0;
+}
+
+/*
+ * ADD_PAGES in pieces of a bulk area: each is the caller's struct with src,
+ * offset and length moved on; the struct's count is the sum.
+ */
+static long add_pages(agent_ucontext *uc, uint64_t id, uint64_t arg)
+{
+	struct sgx_enclave_add_pages add;
+	bool readable = copy_in(&add, arg, sizeof(add));
+	uint64_t done = 0, left = readable ? add.length : 0;
+	uint32_t flags = PROTO_IOCTL_FIRST;
+	bool stored = false;
+	long ret;
+
+	for (;;) {
+		uint32_t pages = (uint32_t)MIN(left / SGX_PAGE_SIZE, PROTO_BULK_PAGES), bulk = 0;
+		struct proto_slot *slot = rpc_begin(PROTO_OP_IOCTL, id);
+		struct sgx_enclave_add_pages *piece;
+		uint64_t count = 0;
+		bool last = left <= PROTO_BULK_SIZE, signal = signal_is_pending(uc);
+
+		if (!slot)
+			return -EIO;
+		piece = (struct sgx_enclave_add_pages *)fetch(slot, arg, sizeof(add));
+		if (readable && piece) {
+			*piece = add;
+			piece->src += done;
+			piece->offset += done;
+			piece->length -= done;
+			fetch(slot, add.secinfo, sizeof(struct sgx_secinfo_arch));
+			if (pages && rpc_bulk_claim(slot, &bulk)) {
+				flags |= PROTO_IOCTL_BULK;
+				fetch_pages(slot, bulk, piece->src, pages);
+			}
+		}
+		slot->a0 = SGX_IOC_ENCLAVE_ADD_PAGES;
+		slot->a1 = arg;
+		slot->a2 = flags | (last ? PROTO_IOCTL_LAST : 0) |
+			   (signal ? PROTO_IOCTL_SIGNAL : 0);
+		ret = rpc_call(slot);
+		rpc_bulk_free(slot);
+		if (!rpc_lost()) {
+			count = slot->r0;
+			stored |= slot->writeback != 0;
+		}
+		rpc_end(slot);
+		done += count;
+		left -= MIN(left, count);
+		/* an error, the end, a signal, or a page that could not be had */
+		if (ret != 0 || last || signal || count < (uint64_t)pages * SGX_PAGE_SIZE)
+			break;
+		flags = 0;
+	}
+	if (stored || done) {
+		add.count = done;
+		if (!copy_out(arg, &add, sizeof(add)))
+			return -EFAULT;
+	}
+	return ret == -512 && done ? 0 : ret;
+}
+
+static long other_ioctl(agent_ucontext *uc, int fd, uint64_t id, uint32_t cmd, uint64_t arg)
+{
+	struct proto_slot *slot = rpc_begin(PROTO_OP_IOCTL, id);
+	struct agent_encl *e;
+	const void *p;
+	uint64_t inner, unused;
+	long ret;
+
+	if (!slot)
+		return -EIO;
+	slot->a0 = cmd;
+	slot->a1 = arg;
+	slot->a2 = PROTO_IOCTL_FIRST | PROTO_IOCTL_LAST;
+	switch (cmd) {
+	case SGX_IOC_ENCLAVE_CREATE:
+		p = fetch(slot, arg, sizeof(struct sgx_enclave_create));
+		if (p) {
+			agent_memcpy(&inner, p, 8);
+			fetch(slot, inner, sizeof(struct sgx_secs));
+		}
+		break;
+	case SGX_IOC_ENCLAVE_INIT:
+		p = fetch(slot, arg, sizeof(struct sgx_enclave_init));
+		if (p) {
+			agent_memcpy(&inner, p, 8);
+			fetch(slot, inner, sizeof(struct sgx_sigstruct_arch));
+		}
+		break;
+	case SGX_IOC_ENCLAVE_PROVISION:
+		p = fetch(slot, arg, sizeof(struct sgx_enclave_provision));
+		if (p) {
+			agent_memcpy(&inner, p, 8);
+			if (dev_of_fd((int)inner, &unused) == PROTO_DEV_PROVISION)
+				slot->a2 |= PROTO_IOCTL_PROVISION_FD;
+		}
+		break;
+	default:
+		/* the largest argument there is: the driver reads what it wants of it */
+		if (((cmd >> 16) & 0x3fff) <= 64)
+			fetch(slot, arg, (cmd >> 16) & 0x3fff);
+		break;
+	}
+	if (signal_is_pending(uc))
+		slot->a2 |= PROTO_IOCTL_SIGNAL;
+	ret = rpc_call(slot);
+	if (!rpc_lost())
+		ret = write_back(slot, ret);
+	rpc_end(slot);
+	if (ret < 0)
+		return ret;
+	if (cmd == SGX_IOC_ENCLAVE_CREATE) {
+		e = encl_attach(id, true);
+		if (e) {
+			mem_filter_stage2();
+			mem_created(e, fd);
+		}
+	} else if (cmd == SGX_IOC_ENCLAVE_INIT) {
+		encl_attach(id, true);
+	}
+	return ret;
+}
+
+long dev_do_ioctl(struct agent_thread *t, agent_ucontext *uc, bool *done)
+{
+	int fd = (int)uc_arg(uc, 0);
+	uint32_t cmd = (uint32_t)uc_arg(uc, 1);
+	uint64_t arg = uc_arg(uc, 2), id;
+	long ret;
+
+	*done = true;
+	switch (dev_of_fd(fd, &id)) {
+	case PROTO_DEV_ENCLAVE:
+		if (cmd == SGX_IOC_ENCLAVE_ADD_PAGES)
+			ret = add_pages(uc, id, arg);
+		else
+			ret = other_ioctl(uc, fd, id, cmd, arg);
+		/* ERESTARTSYS: with a handler that restarts, the call is made again */
+		if (ret == -512) {
+			UC_REGS(uc)->ip -= 2;
+			ret = (long)UC_REGS(uc)->ax;
+		}
+		return ret;
+	case PROTO_DEV_PROVISION:
+		return -ENOTTY;
+	default:
+		*done = false;
+		return 0;
+	}
+}

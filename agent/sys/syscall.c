@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * System calls that the filter traps.
+ *
+ * The handler emulates, answers, or makes the call itself from the head page.
+ * Calls that may sleep are made in the window, where asynchronous signals are
+ * let in; a signal there takes the trapped context over (signal/deliver.c).
+ */
+#include "../agent.h"
+
+#include <asm/unistd.h>
+#include <linux/prctl.h>
+
+/* As it is, asynchronous signals blocked: for calls that do not sleep */
+long agent_pass(agent_ucontext *uc)
+{
+	return agent_syscall((long)UC_REGS(uc)->ax, (long)uc_arg(uc, 0), (long)uc_arg(uc, 1),
+			     (long)uc_arg(uc, 2), (long)uc_arg(uc, 3), (long)uc_arg(uc, 4),
+			     (long)uc_arg(uc, 5));
+}
+
+/* In the window */
+long agent_reissue(struct agent_thread *t, agent_ucontext *uc)
+{
+	uint64_t args[6], mask = uc->uc_sigmask & ASYNC_SIGNALS, blocked = ASYNC_SIGNALS;
+	long ret;
+	int i;
+
+	for (i = 0; i < 6; i++)
+		args[i] = uc_arg(uc, i);
+	t->window.nr = UC_REGS(uc)->ax;
+	t->window.suspend = 0;
+	barrier();
+	t->window.uc = uc;
+	ret = agent_window_call((long)t->window.nr, args, &mask, &blocked);
+	t->window.uc = NULL;
+	return ret;
+}
+
+static long do_sigsuspend(struct agent_thread *t, agent_ucontext *uc)
+{
+	uint64_t args[6] = { 0 }, mask = uc->uc_sigmask & ASYNC_SIGNALS, blocked = ASYNC_SIGNALS;
+	uint64_t wanted, async;
+	long ret;
+
+	if (uc_arg(uc, 1) != 8)
+		return -EINVAL;
+	if (!copy_in(&wanted, uc_arg(uc, 0), sizeof(wanted)))
+		return -EFAULT;
+	async = wanted & ASYNC_SIGNALS;
+	args[0] = (uint64_t)&async;
+	args[1] = 8;
+	t->window.nr = UC_REGS(uc)->ax;
+	t->window.mask = wanted;
+	t->window.suspend = 1;
+	barrier();
+	t->window.uc = uc;
+	ret = agent_window_call(__NR_rt_sigsuspend, args, &mask, &blocked);
+	t->window.uc = NULL;
+	t->window.suspend = 0;
+	return ret;
+}
+
+/* The agent's descriptors look closed, and cannot be closed. */
+static bool own_fd(uint64_t fd)
+{
+	return (int)fd <= PROC->fd_base && (int)fd > PROC->fd_base - PROTO_FD_COUNT;
+}
+
+static long do_close_range(agent_ucontext *uc)
+{
+	uint32_t first = (uint32_t)uc_arg(uc, 0), last = (uint32_t)uc_arg(uc, 1);
+	uint32_t lo = (uint32_t)(PROC->fd_base - PROTO_FD_COUNT + 1);
+	uint32_t hi = (uint32_t)PROC->fd_base;
+	uint64_t flags = uc_arg(uc, 2);
+	long ret;
+
+	if (first > last || last < lo || first > hi)
+		return agent_pass(uc);
+	if (first < lo) {
+		ret = sys3(__NR_close_range, first, lo - 1, flags);
+		if (ret < 0)
+			return ret;
+	}
+	return last > hi ? sys3(__NR_close_range, hi + 1, last, flags) : 0;
+}
+
+static bool simple_call(struct agent_thread *t, agent_ucontext *uc, long *ret)
+{
+	bool done;
+
+	switch (UC_REGS(uc)->ax) {
+	case __NR_rt_sigaction:
+		*ret = sig_do_sigaction(t, uc);
+		return true;
+	case __NR_rt_sigprocmask:
+		*ret = sig_do_sigprocmask(t, uc);
+		return true;
+	case __NR_sigaltstack:
+		*ret = sig_do_sigaltstack(t, uc);
+		return true;
+	case __NR_rt_sigsuspend:
+		*ret = do_sigsuspend(t, uc);
+		return true;
+	case __NR_mmap:
+		*ret = mem_do_mmap(t, uc);
+		return true;
+	case __NR_munmap:
+		*ret = mem_do_munmap(uc);
+		return true;
+	case __NR_mprotect:
+		*ret = mem_do_mprotect(uc);
+		return true;
+	case __NR_mremap:
+		*ret = mem_do_mremap(uc);
+		return true;
+	case __NR_madvise:
+		*ret = mem_do_madvise(uc);
+		return true;
+	case __NR_execve:
+	case __NR_execveat:
+		*ret = proc_do_execve(t, uc);
+		return true;
+	case __NR_close:
+		*ret = own_fd(uc_arg(uc, 0)) ? -EBADF : agent_pass(uc);
+		return true;
+	case __NR_close_range:
+		*ret = do_close_range(uc);
+		return true;
+	case __NR_dup2:
+	case __NR_dup3:
+		*ret = own_fd(uc_arg(uc, 1)) ? -EBADF : agent_pass(uc);
+		return true;
+	case __NR_open:
+	case __NR_openat:
+	case __NR_openat2:
+	case __NR_creat:
+		*ret = path_do_open(t, uc, &done);
+		if (!done)
+			*ret = agent_reissue(t, uc);
+		return true;
+	case __NR_ioctl:
+		*ret = dev_do_ioctl(t, uc, &done);
+		if (!done)
+			*ret = agent_reissue(t, uc);
+		return true;
+	case __NR_stat:
+	case __NR_lstat:
+	case __NR_fstat:
+	case __NR_newfstatat:
+	case __NR_statx:
+	case __NR_access:
+	case __NR_faccessat:
+	case __NR_faccessat2:
+	case __NR_readlink:
+	case __NR_readlinkat:
+		if (!path_do_other(uc, ret))
+			*ret = agent_pass(uc);
+		return true;
+	default:
+		return false;
+	}
+}
+
+void agent_do_syscall(struct agent_thread *t, agent_ucontext *uc, const agent_siginfo *info)
+{
+	struct sigcontext_64 *regs = UC_REGS(uc);
+	long ret;
+
+	/* a filter of the program's own can trap calls that ours does not */
+	if (info->_sifields._sigsys._syscall != (int)regs->ax) {
+		sig_force(t, uc, SIGSYS, info);
+		return;
+	}
+	switch (regs->ax) {
+	case __NR_rt_sigreturn:
+		sig_do_sigreturn(t, uc);
+		return;
+	case __NR_fork:
+	case __NR_vfork:
+	case __NR_clone:
+	case __NR_clone3:
+		proc_do_clone(t, uc);
+		return;
+	case __NR_exit:
+		agent_thread_exit(&t->in_use, (long)uc_arg(uc, 0));
+	default:
+		break;
+	}
+	if (!simple_call(t, uc, &ret)) {
+		sig_force(t, uc, SIGSYS, info);
+		return;
+	}
+	regs->ax = (uint64_t)ret;
+	/* SYSCALL leaves the return address and the flags there */
+	regs->cx = regs->ip;
+	regs->r11 = regs->flags;
+}

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Every signal that the agent catches arrives here.  Stages, in order:
+ *
+ *  1. A thread without a block gets one, and the trap is made to happen again,
+ *     now on the signal stack.  Nothing else is done on the program's stack.
+ *  2. A fault of the agent's own (copy.S) is fixed up.
+ *  3. What was under way is settled: the window, a plain-call entry.  After this
+ *     the frame holds the program's or the enclave's context, never the agent's.
+ *  4. In enclave mode: EEXIT and other ENCLU leaves, else AEX (entry/).
+ *  5. Outside: trapped system calls, ENCLU, CPUID, faults on enclave memory.
+ *  6. What is left is the program's (signal/).
+ *
+ * No stage may leave anything live on the signal stack.
+ */
+#include "agent.h"
+
+#include <asm/unistd.h>
+
+#define TRAPNO_DB	1
+#define TRAPNO_UD	6
+#define TRAPNO_GP	13
+#define TRAPNO_PF	14
+#define SI_SECCOMP	1 /* SYS_SECCOMP */
+
+/* Called from head.S with the kernel's frame. */
+void agent_signal(int sig, agent_siginfo *info, agent_ucontext *uc);
+void agent_start(struct proto_agent_params *params);
+
+/* Make the trap happen again, on the signal stack that sigreturn is about to set. */
+static void replay(struct agent_thread *t, agent_ucontext *uc, int sig, agent_siginfo *info)
+{
+	struct sigcontext_64 *regs = UC_REGS(uc);
+
+	if (sig == SIGSYS && info->si_code == SI_SECCOMP) {
+		regs->ip -= 2;
+		return;
+	}
+	/* faults happen again by themselves; #BP has passed its instruction */
+	if (sig_own_index(sig) >= 0 && info->si_code > 0 && sig != SIGTRAP)
+		return;
+	if (sig == SIGTRAP && info->si_code == SI_KERNEL) {
+		regs->ip -= 1;
+		return;
+	}
+	if (sig_own_index(sig) >= 0) {
+		uint64_t block = SIGBIT(sig);
+
+		sys4(__NR_rt_sigprocmask, SIG_BLOCK, &block, 0, 8);
+	}
+	sys4(__NR_rt_tgsigqueueinfo, PROC->pid, t->tid, sig, info);
+}
+
+bool agent_in_text(uint64_t rip)
+{
+	return rip - PROTO_AGENT_BASE < (uint64_t)agent_text_end - PROTO_AGENT_BASE;
+}
+
+/*
+ * A fault of the agent's own: on enclave memory that the daemon can bring (an
+ * SSA frame, a buffer of the program's), or in copy.S, which has fix-ups.
+ */
+static bool own_fault(struct agent_thread *t, agent_ucontext *uc, int sig)
+{
+	struct sigcontext_64 *regs = UC_REGS(uc);
+	uint64_t rip = regs->ip;
+	uint32_t error_code = (uint32_t)regs->err;
+
+	if (sig != SIGSEGV && sig != SIGBUS)
+		return false;
+	if (regs->trapno == TRAPNO_PF &&
+	    encl_fault(t, uc, sig, regs->cr2, &error_code, t->lp.tcs != NULL) == FAULT_RETRY)
+		return true;
+	if (rip >= (uint64_t)agent_copy_begin && rip < (uint64_t)agent_copy_end)
+		regs->ip = (uint64_t)agent_copy_fixup;
+	else if (rip >= (uint64_t)agent_probe_begin && rip < (uint64_t)agent_probe_end)
+		regs->ip = (uint64_t)agent_probe_fixup;
+	else
+		return false;
+	return true;
+}
+
+/* Sent by someone, not made by the processor */
+static bool is_sent(const agent_siginfo *info)
+{
+	return info->si_code <= 0;
+}
+
+static void outside(struct agent_thread *t, agent_ucontext *uc, int sig, agent_siginfo *info)
+{
+	struct sigcontext_64 *regs = UC_REGS(uc);
+	uint32_t error_code = (uint32_t)regs->err;
+
+	if (sig == SIGSYS && info->si_code == SI_SECCOMP) {
+		agent_do_syscall(t, uc, info);
+		return;
+	}
+	if (sig == SIGILL && (enclu_outside(t, uc) || cpuid_trap(uc)))
+		return;
+	if (sig == SIGSEGV && regs->trapno == TRAPNO_GP && cpuid_trap(uc))
+		return;
+	if ((sig == SIGSEGV || sig == SIGBUS) && regs->trapno == TRAPNO_PF) {
+		switch (encl_fault(t, uc, sig, regs->cr2, &error_code, false)) {
+		case FAULT_RETRY:
+			return;
+		case FAULT_PF:
+			/* Linux: an EPCM fault is SIGSEGV, SEGV_ACCERR */
+			sig = SIGSEGV;
+			info->si_signo = SIGSEGV;
+			info->si_code = SEGV_ACCERR;
+			regs->err = error_code;
+			break;
+		case FAULT_SIGBUS:
+			sig = SIGBUS;
+			info->si_signo = SIGBUS;
+			info->si_code = BUS_ADRERR;
+			break;
+		case FAULT_NOT_OURS:
+			break;
+		}
+	}
+	sig_force(t, uc, sig, info);
+}
+
+static void dispatch(struct agent_thread *t, agent_ucontext *uc, int sig, agent_siginfo *info)
+{
+	struct sigcontext_64 *regs = UC_REGS(uc);
+	uint64_t restore_mask;
+	bool nested = agent_thread_of((void *)regs->sp) != NULL && agent_in_text(regs->ip);
+	bool sent = is_sent(info);
+
+	if (nested) {
+		if (!sent && own_fault(t, uc, sig))
+			return;
+		if (!sent)
+			agent_panic(AGENT_PANIC_NESTED, regs->ip);
+		if (sig_own_index(sig) < 0 && !sig_window_leave(t, uc, &restore_mask))
+			agent_panic(AGENT_PANIC_NESTED, regs->ip);
+		if (sig_own_index(sig) >= 0) {
+			/* sent by someone while we are busy: keep it */
+			t->pending_own |= SIGBIT(sig);
+			t->pending_info[sig_own_index(sig)] = *info;
+			return;
+		}
+		sig_deliver(t, uc, sig, info, restore_mask);
+		return;
+	}
+	if (agent_in_text(regs->ip)) {
+		/* on the program's stack: the plain-call entry */
+		if (!sent && own_fault(t, uc, sig))
+			return;
+		if (!enter_rollback(t, uc))
+			agent_panic(AGENT_PANIC_NESTED, regs->ip);
+	}
+	t->enter_frame = NULL;
+
+	/* A clone slot: settled first, whatever the signal. */
+	if (!sent && sig == SIGSEGV && proc_clone_done(&t, uc))
+		return;
+
+	if (t->lp.tcs) {
+		if (enclave_trap(t, uc, sig, info))
+			return;
+		if (!sent && sig_own_index(sig) >= 0) {
+			sig_force(t, uc, sig, info);
+			return;
+		}
+	} else if (!sent && sig_own_index(sig) >= 0) {
+		outside(t, uc, sig, info);
+		return;
+	}
+	/* asynchronous, or sent */
+	if (sig_own_index(sig) >= 0 && (t->sigmask_own & SIGBIT(sig))) {
+		t->pending_own |= SIGBIT(sig);
+		t->pending_info[sig_own_index(sig)] = *info;
+		return;
+	}
+	sig_deliver(t, uc, sig, info, sig_mask_of(t, uc));
+}
+
+void agent_signal(int sig, agent_siginfo *info, agent_ucontext *uc)
+{
+	struct agent_thread *t = agent_thread_of(uc);
+
+	if (!t) {
+		t = agent_thread_setup(uc);
+		replay(t, uc, sig, info);
+		return;
+	}
+	dispatch(t, uc, sig, info);
+	if (t->pending_own & ~t->sigmask_own && !agent_thread_of((void *)UC_REGS(uc)->sp))
+		sig_flush_pending(t, uc);
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "epcm.h"
+
+/**
+ * epcm_lock_exclusive() - the SDM's Exclusive access
+ *
+ * Return: false where anybody else holds the lock; it is never waited for.
+ */
+bool epcm_lock_exclusive(int32_t *lock)
+{
+	int32_t free = 0;
+
+	return __atomic_compare_exchange_n(lock, &free, -1, false, __ATOMIC_ACQUIRE,
+					   __ATOMIC_RELAXED);
+}
+
+void epcm_unlock_exclusive(int32_t *lock)
+{
+	__atomic_store_n(lock, 0, __ATOMIC_RELEASE);
+}
+
+/**
+ * epcm_lock_shared() - the SDM's Shared access
+ *
+ * Return: false where somebody holds it exclusively.
+ */
+bool epcm_lock_shared(int32_t *lock)
+{
+	int32_t count = __atomic_load_n(lock, __ATOMIC_RELAXED);
+
+	do {
+		if (count < 0)
+			return false;
+	} while (!__atomic_compare_exchange_n(lock, &count, count + 1, true, __ATOMIC_ACQUIRE,
+					      __ATOMIC_RELAXED));
+	return true;
+}
+
+void epcm_unlock_shared(int32_t *lock)
+{
+	__atomic_sub_fetch(lock, 1, __ATOMIC_RELEASE);
+}
+
+/**
+ * epcm_set() - make an entry valid, with BLOCKED, PENDING, MODIFIED, PR clear
+ *
+ * Context: the entry is locked exclusively.  VALID is written last, for readers
+ * that take no lock (statistics).
+ */
+void epcm_set(struct epcm_entry *entry, enum sgx_pt pt, epc_slot_t secs, uint64_t address,
+	      unsigned int rwx)
+{
+	entry->address = address;
+	entry->secs = secs;
+	entry->pt = (uint8_t)pt;
+	entry->rwx = (uint8_t)rwx;
+	entry->blocked = 0;
+	entry->pending = 0;
+	entry->modified = 0;
+	entry->pr = 0;
+	__atomic_store_n(&entry->valid, 1, __ATOMIC_RELEASE);
+}
+
+/**
+ * epcm_clear() - make an entry invalid; its other fields lose their meaning
+ *
+ * Context: the entry is locked exclusively.
+ */
+void epcm_clear(struct epcm_entry *entry)
+{
+	__atomic_store_n(&entry->valid, 0, __ATOMIC_RELEASE);
+}

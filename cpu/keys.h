@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The key hierarchy: every key is a CMAC over a block of what it depends on,
+ * keyed from the package's fuses.
+ */
+#ifndef CPU_KEYS_H
+#define CPU_KEYS_H
+
+#include <cpu/package.h>
+
+/*
+ * The SDM's KEY_DEPENDENCIES; what a key does not depend on is 0.  OWNEREPOCH,
+ * the fuses and the padding are added in keys_derive().
+ */
+struct key_dependencies {
+	uint16_t keyname;		/* enum sgx_keyname */
+	uint16_t isvprodid;
+	uint16_t isvsvn;
+	uint16_t configsvn;
+	uint16_t keypolicy;
+	uint8_t cet_attributes;
+	uint8_t cet_attributes_mask;
+	uint32_t miscmask;
+	uint32_t miscselect;
+	uint32_t rsvd;
+	uint8_t cpusvn[SGX_CPUSVN_SIZE];
+	uint8_t isvfamilyid[16];
+	uint8_t isvextprodid[16];
+	struct sgx_attributes attributes;
+	struct sgx_attributes attributemask;
+	uint8_t mrenclave[SGX_HASH_SIZE];
+	uint8_t mrsigner[SGX_HASH_SIZE];
+	uint8_t configid[64];
+	uint8_t keyid[32];
+};
+_Static_assert(sizeof(struct key_dependencies) == 264, "no padding: all of it is hashed");
+
+void keys_derive(const struct cpu_package *pkg, const struct key_dependencies *dep,
+		 uint8_t key[SGX_KEY_SIZE]);
+void keys_report(const struct cpu_package *pkg, const struct sgx_targetinfo *target,
+		 const uint8_t keyid[32], uint8_t key[SGX_KEY_SIZE]);
+void keys_launch(const struct cpu_package *pkg, const struct sgx_einittoken *token,
+		 uint8_t key[SGX_KEY_SIZE]);
+void keys_cmac(const uint8_t key[SGX_KEY_SIZE], const void *data, size_t size,
+	       uint8_t mac[SGX_KEY_SIZE]);
+bool keys_cpusvn_beyond(const struct cpu_package *pkg, const uint8_t cpusvn[SGX_CPUSVN_SIZE]);
+
+#endif

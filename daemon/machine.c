@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Building a machine: package, SGX subsystem, machine page. */
+#include "machine.h"
+
+#include <cpuid.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/inotify.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* Where the EPC is, physically: above all RAM of small machines, below 39 bits */
+#define EPC_BASE	0x4000000000ull
+
+/* XSAVE components that an enclave may have: x87, SSE, AVX, AVX-512 */
+#define XFRM_OFFERED	0xe7ull
+#define XFRM_AMD	0x07ull
+
+/* The mutex whose lock word is proto_machine_page.alive (glibc keeps it first) */
+#define ALIVE_OFFSET	8
+_Static_assert(offsetof(struct proto_machine_page, alive) == ALIVE_OFFSET, "alive");
+_Static_assert(ALIVE_OFFSET + sizeof(pthread_mutex_t) <=
+		       offsetof(struct proto_machine_page, boot),
+	       "the mutex fits before boot");
+
+static uint64_t host_xcr0(void)
+{
+	uint32_t a, b, c, d;
+
+	if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_OSXSAVE))
+		return SGX_XFRM_LEGACY;
+	__asm__ volatile("xgetbv" : "=a"(a), "=d"(d) : "c"(0));
+	return (uint64_t)d << 32 | a;
+}
+
+static bool host_is_intel(void)
+{
+	uint32_t a, b, c, d;
+
+	return __get_cpuid(0, &a, &b, &c, &d) && b == signature_INTEL_ebx &&
+	       d == signature_INTEL_edx && c == signature_INTEL_ecx;
+}
+
+static void host_config(struct cpu_config *config)
+{
+	memset(config, 0, sizeof(*config));
+	config->attributes = SGX_ATTR_DEBUG_BIT | SGX_ATTR_MODE64_BIT |
+			     SGX_ATTR_PROVISION_KEY_BIT | SGX_ATTR_EINITTOKEN_KEY_BIT |
+			     SGX_ATTR_KSS_BIT;
+	/* Other makers' offsets of AVX-512 are not Intel's, which enclaves know */
+	config->xfrm = host_xcr0() & (host_is_intel() ? XFRM_OFFERED : XFRM_AMD);
+	config->miscselect = SGX_MISC_EXINFO_BIT;
+	config->max_size_32 = 31;
+	config->max_size_64 = 36;
+	config->flc = 1;
+	for (uint32_t i = 2; i < 63; i++) {
+		uint32_t a, b, c, d;
+
+		if (!(config->xfrm >> i & 1) || !__get_cpuid_count(0xd, i, &a, &b, &c, &d))
+			continue;
+		config->xsave_size[i] = a;
+		config->xsave_offset[i] = b;
+	}
+}
+
+static int make_package(struct machine *m, struct daemon_ready *ready)
+{
+	uint8_t fuses[CPU_FUSE_SIZE], boot[32];
+	struct cpu_config config;
+	uint32_t pages = (uint32_t)(m->epc_size / SGX_PAGE_SIZE);
+
+	m->epcm = mmap(NULL, pages * sizeof(*m->epcm), PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (m->epcm == MAP_FAILED) {
+		m->epcm = NULL;
+		return -ENOMEM;
+	}
+	m->pkg.epcm = m->epcm;
+	m->pkg.epc_pages = pages;
+	m->pkg.section_count = 1;
+	m->pkg.section[0] = (struct epc_section){ .base = EPC_BASE, .pages = pages };
+	m->pkg.mem = &memory_ops;
+	m->pkg.mem_ctx = m;
+	host_config(&config);
+	paths_fuses(m->name ? m->name : "default", fuses, ready->message,
+		    sizeof(ready->message));
+	if (ready->message[0]) {
+		log_line("%.180s", ready->message);
+		if (!m->name)
+			ready->message[0] = 0; /* a private machine is gone tomorrow anyway */
+	}
+	if (getrandom(boot, sizeof(boot), 0) != sizeof(boot))
+		return -EIO;
+	cpu_package_init(&m->pkg, &config, fuses, boot);
+	explicit_bzero(fuses, sizeof(fuses));
+	m->sgx = sgx_init(&m->pkg, &host_ops, m);
+	return m->sgx ? 0 : -ENOMEM;
+}
+
+/* Context: the main thread, whose end is the machine's. */
+static int hold_alive(struct proto_machine_page *page)
+{
+	pthread_mutex_t *alive = (void *)((char *)page + ALIVE_OFFSET);
+	pthread_mutexattr_t attr;
+	int ret;
+
+	pthread_mutexattr_init(&attr);
+	pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
+	pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
+	ret = pthread_mutex_init(alive, &attr);
+	pthread_mutexattr_destroy(&attr);
+	if (!ret)
+		ret = pthread_mutex_lock(alive);
+	/* Only if the lock word is where the agents look will they see us die */
+	if (!ret && (page->alive & 0x3fffffff) != (uint32_t)syscall(SYS_gettid))
+		ret = ENOTSUP;
+	return -ret;
+}
+
+static int make_page(struct machine *m)
+{
+	int fd = memfd_create("swsgx-machine", MFD_CLOEXEC | MFD_ALLOW_SEALING), ret;
+	struct proto_machine_page *page;
+
+	if (fd < 0)
+		return -errno;
+	m->page_fd = fd;
+	if (ftruncate(fd, SGX_PAGE_SIZE))
+		return -errno;
+	page = mmap(NULL, SGX_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (page == MAP_FAILED)
+		return -errno;
+	m->page = page;
+	page->magic = PROTO_MAGIC;
+	page->version = PROTO_VERSION;
+	page->xfrm = m->pkg.config.xfrm;
+	if (getrandom(&page->boot, sizeof(page->boot), 0) != sizeof(page->boot))
+		return -EIO;
+	ret = hold_alive(page);
+	if (ret)
+		return ret;
+	/* From here on nobody else can map it for writing (Linux 5.1) */
+	if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL))
+		return -errno;
+	return 0;
+}
+
+static int make_provision(struct machine *m)
+{
+	struct stat st;
+
+	m->provision_fd = memfd_create("/dev/sgx_provision", MFD_CLOEXEC);
+	if (m->provision_fd < 0 || fstat(m->provision_fd, &st))
+		return -errno;
+	m->provision_dev = st.st_dev;
+	m->provision_ino = st.st_ino;
+	return 0;
+}
+
+static int make_descriptors(struct machine *m, const char **what)
+{
+	sigset_t set;
+
+	*what = "epoll";
+	m->epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (m->epoll < 0)
+		return -errno;
+	*what = "inotify (fs.inotify.max_user_instances machines at a time)";
+	m->inotify.fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	if (m->inotify.fd < 0)
+		return -errno;
+	*what = "signalfd";
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	/* Before there is any thread, so that none takes them */
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	m->signals.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (m->signals.fd < 0)
+		return -errno;
+	*what = "eventfd";
+	m->wakeup.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	return m->wakeup.fd < 0 ? -errno : 0;
+}
+
+/**
+ * machine_init() - everything but the sockets of a private machine
+ * @m:		zeroed
+ * @options:	which machine; name is kept by reference
+ * @ready:	receives a message: why it failed, or a warning
+ *
+ * Context: the thread that will run the loop.
+ * Return: 0, or -errno; machine_exit() in either case.
+ */
+int machine_init(struct machine *m, const struct daemon_options *options,
+		 struct daemon_ready *ready)
+{
+	const char *what = "";
+	cpu_set_t cpus;
+	int ret;
+
+	m->name = options->name;
+	m->epc_size = options->epc_size;
+	m->epoll = m->inotify.fd = m->signals.fd = m->wakeup.fd = m->listener.fd = -1;
+	m->lock_fd = m->dir_fd = m->page_fd = m->provision_fd = -1;
+	m->memory.uffd = -1;
+	pthread_mutex_init(&m->lock, NULL);
+	m->spin = !sched_getaffinity(0, sizeof(cpus), &cpus) && CPU_COUNT(&cpus) > 1;
+	if (m->epc_size < DAEMON_EPC_MIN || m->epc_size > DAEMON_EPC_MAX ||
+	    m->epc_size % SGX_PAGE_SIZE) {
+		snprintf(ready->message, sizeof(ready->message),
+			 "an EPC of %llu bytes is not whole pages between 64K and 1024G",
+			 (unsigned long long)m->epc_size);
+		return -EINVAL;
+	}
+	if (m->name) {
+		ret = paths_open_machine(m, m->name, ready);
+		if (ret)
+			return ret;
+	}
+	ret = make_descriptors(m, &what);
+	if (ret)
+		goto fail;
+	what = "address space for the EPC";
+	ret = memory_init(m);
+	if (ret)
+		goto fail;
+	ret = make_package(m, ready);
+	if (ret)
+		goto fail;
+	what = "the machine page";
+	ret = make_page(m);
+	if (ret)
+		goto fail;
+	what = "/dev/sgx_provision";
+	ret = make_provision(m);
+	if (ret)
+		goto fail;
+	return 0;
+
+fail:
+	snprintf(ready->message, sizeof(ready->message), "cannot make %s: %s", what,
+		 strerror(-ret));
+	return ret;
+}
+
+static void close_if(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
+/**
+ * machine_exit() - what machine_init() made
+ * @m: machine without clients
+ *
+ * The machine page stays mapped and locked, and the eventfd open: the process
+ * ends next, which is what tells the agents.
+ */
+void machine_exit(struct machine *m)
+{
+	/* Enclaves that are still open: their pages go with the machine */
+	while (m->enclaves) {
+		struct enclave *e = m->enclaves;
+
+		m->enclaves = e->next;
+		enclave_put(e);
+	}
+	if (m->sgx)
+		sgx_exit(m->sgx);
+	memory_exit(m);
+	if (m->epcm)
+		munmap(m->epcm, m->pkg.epc_pages * sizeof(*m->epcm));
+	cpuid_scan_exit();
+	paths_close_machine(m);
+	close_if(m->listener.fd);
+	close_if(m->provision_fd);
+	close_if(m->page_fd);
+	close_if(m->signals.fd);
+	close_if(m->inotify.fd);
+	close_if(m->epoll);
+}

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The daemon's own structures.
+ *
+ * Threads: the main thread runs the loop (loop.c) and alone makes and ends
+ * clients and releases enclaves; each client has a service thread (client.c)
+ * that runs its calls; each exec has a thread that does its ptrace (exec.c).
+ *
+ * Lock order: what kernel/ takes, then machine.lock, then the leaves enclave.lock,
+ * sgx_mm.lock and the log's.  None of ours is held while kernel/ is called.
+ */
+#ifndef DAEMON_MACHINE_H
+#define DAEMON_MACHINE_H
+
+#include <daemon/daemon.h>
+
+#include <cpu/lp.h>
+#include <kernel/sgx.h>
+#include <proto/channel.h>
+#include <proto/msg.h>
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/types.h>
+
+struct machine;
+struct enclave;
+struct client;
+
+/* --- loop.c ------------------------------------------------------------------- */
+
+/* Something that epoll watches; embedded in what it belongs to. */
+struct source {
+	int fd;
+	void (*ready)(struct machine *m, struct source *s, uint32_t events);
+};
+
+#define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+
+int loop_add(struct machine *m, struct source *s, int fd, uint32_t events,
+	     void (*ready)(struct machine *m, struct source *s, uint32_t events));
+void loop_del(struct machine *m, struct source *s);
+int loop_run(struct machine *m);
+
+/* A connection: a command socket, or a tool's that has not said yet what it is. */
+struct conn {
+	struct source source;
+	struct conn *next;
+	bool command;
+	bool private; /* the machine ends with it */
+};
+struct conn *conn_add(struct machine *m, int fd, bool command, bool private);
+
+/* --- memory.c ------------------------------------------------------------------ */
+
+/*
+ * Bytes of EPC pages.  page[] says where: a page of an enclave's file as the
+ * daemon maps it, or (EPC_PRIVATE set) memory of the daemon alone, for SECS, VA
+ * and TCS.  The
+ * table is address space only until a slot is used.
+ */
+#define EPC_PRIVATE 1ul
+
+struct epc_memory {
+	uintptr_t *page; /* by slot; 0: free */
+	uint32_t pages;
+	int uffd; /* of the daemon; -1: userfaultfd is not to be had */
+};
+
+int memory_init(struct machine *m);
+void memory_exit(struct machine *m);
+extern const struct epc_mem_ops memory_ops; /* ctx: struct machine */
+/* Map a file of an enclave so that touching a hole cannot make a page */
+uint8_t *memory_map(struct machine *m, int fd, uint64_t size);
+/* A TCS' bytes leave the enclave's file. */
+void memory_hide(struct machine *m, epc_slot_t slot);
+
+/* --- enclave.c ------------------------------------------------------------------- */
+
+struct counters {
+	uint64_t entries, exits, aexs;
+};
+
+/* One open() of /dev/sgx_enclave. */
+struct enclave {
+	struct enclave *next; /* machine.enclaves; under machine.lock */
+	struct machine *machine;
+	struct sgx_encl *sgx;
+	uint64_t ino, dev;
+	atomic_uint refs;
+	int memfd;   /* until CREATE has mapped it, -1 after */
+	int probe;   /* read-only; can take a read lease iff nobody has it open */
+	int wd;	     /* inotify watch */
+	atomic_bool handed_out; /* opened: its close is its end */
+	uint64_t id; /* EID, 0 before CREATE */
+	uint64_t base, size;
+	uint8_t *map;
+	epc_slot_t *slot_of; /* by page of the ELRANGE: slot + 1 of its EPC page */
+	int tcs_fd;
+	struct sgx_tcs_slot *tcs;
+	pthread_mutex_t lock;	/* below */
+	uint32_t *tcs_pages;	/* pages of the ELRANGE that are a TCS now */
+	uint32_t tcs_count, tcs_room;
+	struct counters past;	/* of TCS pages that are gone */
+	uint64_t pages_added;	/* atomic */
+	struct client *_Atomic ioctl_owner; /* whose ADD_PAGES goes on in pieces */
+};
+
+/* What is remembered of an enclave that has ended. */
+struct enclave_record {
+	uint64_t id, size, pages_added;
+	bool initialized;
+	uint8_t mrenclave[SGX_HASH_SIZE], mrsigner[SGX_HASH_SIZE];
+	struct counters counters;
+};
+#define PAST_ENCLAVES 16u
+
+int enclave_open(struct machine *m, struct enclave **ret_encl, int *ret_fd);
+struct enclave *enclave_get(struct machine *m, uint64_t ino);
+void enclave_put(struct enclave *e);
+/* Every enclave, with a reference to each; free() the array.  NULL: none. */
+struct enclave **enclave_all(struct machine *m, uint32_t *ret_count);
+void enclave_counters(struct enclave *e, struct counters *c);
+/* Free the TCS slots that are held by threads that live no more. */
+void enclave_wipe_dead(struct enclave *e, pid_t dead);
+void enclave_inotify_ready(struct machine *m, struct source *s, uint32_t events);
+int enclave_host_memory(struct sgx_encl *sgx);
+void enclave_host_free(struct sgx_encl *sgx);
+void enclave_host_tcs_publish(struct sgx_encl *sgx, uint64_t offset, const struct sgx_tcs *tcs);
+
+/* --- client.c ------------------------------------------------------------------- */
+
+struct mapping {
+	uint64_t start, end;
+	uint64_t encl; /* ino */
+	uint32_t prot;
+};
+
+/* One address space, as kernel/ knows it. */
+struct sgx_mm {
+	pthread_mutex_t lock;
+	struct mapping *mapping; /* sorted, disjoint */
+	uint32_t count, room;
+	int uffd; /* of the process; -1: none */
+};
+
+int mm_insert(struct sgx_mm *mm, const struct mapping *new);
+int mm_remove(struct sgx_mm *mm, uint64_t start, uint64_t end);
+bool mm_find(struct sgx_mm *mm, uint64_t addr, struct mapping *ret);
+int mm_page_grant(struct sgx_mm *mm, struct sgx_encl *sgx, uint64_t addr, bool write);
+
+/*
+ * A process that has an agent.
+ *
+ *	CONNECT           malformed request         pidfd, hang-up, new CONNECT
+ *	-------> SERVED ---------------------> BROKEN -------------------> gone
+ *	            '------------------------------------------------------^
+ *
+ * BROKEN: the process has been killed, nothing of it is served any more.
+ */
+enum client_state {
+	CLIENT_SERVED = 1,
+	CLIENT_BROKEN = 2,
+};
+
+struct client {
+	struct client *next; /* machine.clients; under machine.lock */
+	struct machine *machine;
+	uint32_t number;
+	pid_t pid;
+	struct source pidfd, private;
+	struct proto_channel *channel;
+	struct sgx_mm mm;
+	pthread_t thread;
+	atomic_bool stop;
+	atomic_int state;
+	uint64_t *encl; /* enclaves it has attached; under machine.lock */
+	uint32_t encl_count, encl_room;
+};
+
+/* Takes the descriptors, also on failure. */
+int client_connect(struct machine *m, pid_t pid, int private_fd, int uffd);
+void client_end(struct client *c);
+int client_attach(struct client *c, const struct enclave *e);
+int client_send(struct client *c, enum proto_msg_type type, uint32_t slot, const int *fds,
+		uint32_t count);
+void client_break(struct client *c, const char *why, uint64_t value);
+
+/* --- rpc.c ------------------------------------------------------------------------ */
+
+/* One call as it is served: a private copy of the request, and the answer. */
+struct sgx_call {
+	struct client *client;
+	struct enclave *encl;
+	uint32_t number;	/* of the slot */
+	uint32_t used;		/* ADD_PAGES: source pages consumed */
+	const uint8_t *bulk;	/* source pages; shared memory */
+	struct proto_slot slot; /* request; the answer's fields of it are filled in */
+	uint32_t out;		/* bytes of answer[] that go back */
+	uint8_t answer[PROTO_DATA_SIZE] __attribute__((aligned(8)));
+};
+
+/* Serve one posted slot.  Context: the client's service thread. */
+void rpc_serve(struct client *c, uint32_t number, struct sgx_call *call);
+/* A client's ADD_PAGES in pieces will not go on. */
+void rpc_ioctl_abandon(struct client *c, struct enclave *e);
+
+extern const struct sgx_host_ops host_ops;
+
+/* --- cpuidscan.c ------------------------------------------------------------------- */
+
+long cpuid_scan(struct client *c, uint64_t dev, uint64_t ino, int fd, uint32_t offset,
+		uint32_t length, uint32_t *out, uint32_t max);
+void cpuid_scan_exit(void);
+
+/* --- others ------------------------------------------------------------------------- */
+
+void exec_start(struct machine *m, pid_t pid, const struct proto_exec *exec, int private_fd);
+void control_message(struct machine *m, struct conn *c, const struct proto_msg *msg);
+char *control_stat(struct machine *m, bool text);
+int sock_send(int sock, const struct proto_msg *msg, const void *text, size_t size, const int *fds,
+	      uint32_t count);
+int paths_open_machine(struct machine *m, const char *name, struct daemon_ready *ready);
+void paths_close_machine(struct machine *m);
+void paths_fuses(const char *name, uint8_t *fuses, char *warning, size_t size);
+
+void log_init(void);
+void log_line(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* The last lines, oldest first. */
+void log_each(void (*each)(void *ctx, const char *line), void *ctx);
+
+struct machine {
+	const char *name; /* NULL: private */
+	uint64_t epc_size;
+	struct cpu_package pkg;
+	struct epcm_entry *epcm;
+	struct sgx_subsystem *sgx;
+	struct epc_memory memory;
+
+	int page_fd; /* machine page */
+	struct proto_machine_page *page;
+	int provision_fd;
+	uint64_t provision_dev, provision_ino;
+
+	int epoll;
+	struct source listener, inotify, signals, wakeup;
+	int lock_fd, dir_fd;
+	char socket_path[112];
+	struct conn *conns;
+	bool stopping;
+	bool private_over; /* the command has ended */
+	atomic_uint execs; /* exec threads that run */
+	bool spin;
+
+	pthread_mutex_t lock; /* the lists and what follows */
+	struct client *clients;
+	struct enclave *enclaves;
+	uint32_t client_count;
+	uint32_t next_client;
+	uint64_t enclaves_created, clients_connected, pages_added;
+	struct counters past; /* of enclaves that are gone */
+	struct enclave_record record[PAST_ENCLAVES];
+	uint64_t record_count;
+};
+
+int machine_init(struct machine *m, const struct daemon_options *options,
+		 struct daemon_ready *ready);
+void machine_exit(struct machine *m);
+
+#endif

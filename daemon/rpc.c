@@ -1,0 +1,420 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The calls of a client.
+ *
+ * The request is shared memory: it is copied once, and the copy is checked.  What
+ * no agent would send ends the client (client_break()); what a program may cause
+ * is answered with an errno.
+ */
+#include "machine.h"
+
+#include <cpu/leaf.h>
+
+#include <asm/sgx.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <string.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define NEEDS_ENCLAVE	(1u << 0)	/* an unknown enclave is -ENOTTY, see rpc_serve() */
+
+struct rpc_op {
+	const char *name;
+	uint32_t states;	/* 1 << enum client_state in which it may be called */
+	uint32_t flags;
+	uint32_t data_in;	/* bytes of data[] that are read whatever the segments say */
+	int64_t (*serve)(struct sgx_call *call);
+};
+
+static int64_t serve_nop(struct sgx_call *call)
+{
+	return 0;
+}
+
+static int send_fd(struct sgx_call *call, int fd)
+{
+	int ret = client_send(call->client, PROTO_MSG_FDS, call->number, &fd, 1);
+
+	if (!ret)
+		call->slot.fds = 1;
+	return ret;
+}
+
+static int64_t serve_open(struct sgx_call *call)
+{
+	struct machine *m = call->client->machine;
+	struct enclave *e;
+	char path[32];
+	int fd, ret;
+
+	switch (call->slot.a0) {
+	case PROTO_DEV_ENCLAVE:
+		ret = enclave_open(m, &e, &fd);
+		if (ret)
+			return ret;
+		call->slot.r0 = e->ino;
+		ret = client_attach(call->client, e);
+		if (!ret)
+			ret = send_fd(call, fd);
+		enclave_put(e);
+		break;
+	case PROTO_DEV_PROVISION:
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", m->provision_fd);
+		fd = open(path, (int)(call->slot.a1 & O_ACCMODE) | O_CLOEXEC);
+		if (fd < 0)
+			return -errno;
+		call->slot.r0 = m->provision_ino;
+		ret = send_fd(call, fd);
+		break;
+	default:
+		return -ENXIO;
+	}
+	close(fd); /* not sent: this was the last, and the enclave ends */
+	return ret;
+}
+
+static int64_t serve_lookup(struct sgx_call *call)
+{
+	struct machine *m = call->client->machine;
+	uint64_t dev = call->slot.a0, ino = call->slot.a1;
+	struct enclave *e;
+	bool match;
+
+	if (dev == m->provision_dev && ino == m->provision_ino) {
+		call->slot.r0 = PROTO_DEV_PROVISION;
+		return (int64_t)ino;
+	}
+	e = enclave_get(m, ino);
+	if (!e)
+		return -ENOTTY;
+	match = e->dev == dev;
+	enclave_put(e);
+	if (!match)
+		return -ENOTTY;
+	call->slot.r0 = PROTO_DEV_ENCLAVE;
+	return (int64_t)ino;
+}
+
+static int64_t serve_attach(struct sgx_call *call)
+{
+	struct proto_encl_view *view = (void *)call->answer;
+	struct enclave *e = call->encl;
+	struct sgx_encl_info info;
+	int ret;
+
+	sgx_encl_info(e->sgx, &info);
+	memset(view, 0, sizeof(*view));
+	call->out = sizeof(*view);
+	ret = client_attach(call->client, e);
+	/* Not created, or being created by another thread this moment */
+	if (ret || !info.created || !__atomic_load_n(&e->id, __ATOMIC_ACQUIRE))
+		return ret;
+	view->base = info.base;
+	view->size = info.size;
+	view->attributes = info.attributes;
+	view->xfrm = info.xfrm;
+	view->ssaframesize = info.ssaframesize;
+	view->miscselect = info.miscselect;
+	view->initialized = info.initialized;
+	return send_fd(call, e->tcs_fd);
+}
+
+/* The place is this client's to give back? */
+static void ioctl_release(struct client *c, struct enclave *e)
+{
+	struct client *owner = c;
+
+	if (atomic_compare_exchange_strong(&e->ioctl_owner, &owner, NULL))
+		sgx_ioctl_end(e->sgx);
+}
+
+/**
+ * rpc_ioctl_abandon() - give back the ioctl place that a client holds
+ * @c: client, not served any more
+ * @e: enclave
+ */
+void rpc_ioctl_abandon(struct client *c, struct enclave *e)
+{
+	ioctl_release(c, e);
+}
+
+static uint64_t added_bytes(const struct sgx_call *call)
+{
+	struct sgx_enclave_add_pages arg;
+
+	if (call->slot.writeback != sizeof(arg))
+		return 0;
+	memcpy(&arg, call->answer, sizeof(arg));
+	return arg.count;
+}
+
+static int64_t serve_ioctl(struct sgx_call *call)
+{
+	struct client *c = call->client;
+	struct enclave *e = call->encl;
+	uint32_t flags = (uint32_t)call->slot.a2;
+	bool add = (uint32_t)call->slot.a0 == SGX_IOC_ENCLAVE_ADD_PAGES;
+	uint64_t added = 0;
+	int64_t ret;
+
+	if (flags & PROTO_IOCTL_FIRST) {
+		ret = sgx_ioctl_begin(e->sgx);
+		if (ret)
+			return ret;
+		atomic_store(&e->ioctl_owner, c);
+	} else if (atomic_load(&e->ioctl_owner) != c) {
+		/* A second piece without a first: the first one failed */
+		return -EBUSY;
+	}
+	call->used = 0;
+	ret = sgx_ioctl_run(call, e->sgx, (unsigned int)call->slot.a0, call->slot.a1);
+	if (add) {
+		added = added_bytes(call);
+		call->slot.r0 = added;
+		added /= SGX_PAGE_SIZE;
+		__atomic_fetch_add(&e->pages_added, added, __ATOMIC_RELAXED);
+		__atomic_fetch_add(&c->machine->pages_added, added, __ATOMIC_RELAXED);
+	}
+	if (!add || ret || (flags & (PROTO_IOCTL_LAST | PROTO_IOCTL_SIGNAL)) ||
+	    added < call->slot.src_pages)
+		ioctl_release(c, e);
+	return ret;
+}
+
+static bool range_ok(uint64_t start, uint64_t length)
+{
+	return length && !((start | length) & ~SGX_PAGE_MASK) && start + length > start;
+}
+
+static int64_t serve_map(struct sgx_call *call)
+{
+	uint64_t flags = call->slot.a3;
+	struct mapping map = {
+		.start = call->slot.a0,
+		.end = call->slot.a0 + call->slot.a1,
+		.encl = call->encl->ino,
+		.prot = (uint32_t)call->slot.a2 & (PROT_READ | PROT_WRITE | PROT_EXEC),
+	};
+	int ret;
+
+	if (!range_ok(call->slot.a0, call->slot.a1))
+		return -EINVAL;
+	ret = sgx_may_map(call->encl->sgx, map.start, map.end, map.prot,
+			  flags & PROTO_MAP_RIE);
+	if (ret || (flags & PROTO_MAP_CHECK))
+		return ret;
+	ret = client_attach(call->client, call->encl);
+	return ret ? ret : mm_insert(&call->client->mm, &map);
+}
+
+static int64_t serve_unmap(struct sgx_call *call)
+{
+	if (!range_ok(call->slot.a0, call->slot.a1))
+		return -EINVAL;
+	return mm_remove(&call->client->mm, call->slot.a0, call->slot.a0 + call->slot.a1);
+}
+
+static int64_t serve_fault(struct sgx_call *call)
+{
+	struct sgx_mm *mm = &call->client->mm;
+	struct sgx_fault fault = {
+		.addr = call->slot.a0,
+		.error_code = (uint32_t)call->slot.a1,
+		.vm_prot = (uint32_t)call->slot.a3 & (PROT_READ | PROT_WRITE | PROT_EXEC),
+		.enclave_mode = call->slot.a2 & PROTO_FAULT_ENCLAVE,
+	};
+	enum sgx_fault_verdict verdict;
+	struct mapping map;
+
+	/*
+	 * The protection was true when the thread looked, and our table may be
+	 * ahead of it (MAP is asked before the system call).  A mapping of
+	 * another enclave is neither's: the access is run again.
+	 */
+	if (mm_find(mm, fault.addr, &map) && map.encl != call->encl->ino)
+		return PROTO_VERDICT_RETRY;
+	verdict = sgx_fault(mm, call->encl->sgx, &fault);
+	call->slot.r0 = fault.error_code;
+	switch (verdict) {
+	case SGX_FAULT_RETRY:
+		return PROTO_VERDICT_RETRY;
+	case SGX_FAULT_PF:
+		return PROTO_VERDICT_PF;
+	default:
+		return PROTO_VERDICT_SIGBUS;
+	}
+}
+
+static int64_t serve_enclu(struct sgx_call *call)
+{
+	struct proto_slot *s = &call->slot;
+	struct cpu_regs regs = { .rax = s->a0, .rbx = s->a1, .rcx = s->a2, .rdx = s->a3 };
+	struct cpu_result r = sgx_enclu(call->encl->sgx, &regs);
+
+	switch (r.kind) {
+	case CPU_DONE:
+	case CPU_CODE:
+		s->r0 = r.kind == CPU_CODE ? r.code : regs.rax;
+		s->r1 = regs.rbx;
+		s->r2 = r.kind == CPU_CODE;
+		return 0;
+	case CPU_FAULT:
+		s->r0 = r.vector;
+		s->r1 = r.code;
+		s->r2 = r.addr;
+		return 1;
+	default:
+		return -ENOMEM;
+	}
+}
+
+static int64_t serve_cpuid(struct sgx_call *call)
+{
+	struct cpu_cpuid regs;
+
+	memcpy(&regs, call->slot.data, sizeof(regs));
+	cpu_cpuid_sgx(&call->client->machine->pkg, (uint32_t)call->slot.a0,
+		      (uint32_t)call->slot.a1, &regs);
+	memcpy(call->answer, &regs, sizeof(regs));
+	call->out = sizeof(regs);
+	return 0;
+}
+
+static int64_t serve_cpuid_scan(struct sgx_call *call)
+{
+	struct proto_slot *s = &call->slot;
+	long n;
+
+	n = cpuid_scan(call->client, s->a0, s->a1, (int)s->a2, (uint32_t)(s->a3 >> 32),
+		       (uint32_t)s->a3, (void *)call->answer,
+		       PROTO_DATA_SIZE / sizeof(uint32_t));
+	if (n > 0)
+		call->out = n > (long)(PROTO_DATA_SIZE / 4) ? PROTO_DATA_SIZE : 4 * (uint32_t)n;
+	return n;
+}
+
+#define SERVED	(1u << CLIENT_SERVED)
+
+/* clang-format off */
+static const struct rpc_op ops[PROTO_OP_COUNT] = {
+	[PROTO_OP_NOP]		= { "NOP",	SERVED, 0, 0, serve_nop },
+	[PROTO_OP_OPEN]		= { "OPEN",	SERVED, 0, 0, serve_open },
+	[PROTO_OP_LOOKUP]	= { "LOOKUP",	SERVED, 0, 0, serve_lookup },
+	[PROTO_OP_ATTACH]	= { "ATTACH",	SERVED, NEEDS_ENCLAVE, 0, serve_attach },
+	[PROTO_OP_IOCTL]	= { "IOCTL",	SERVED, NEEDS_ENCLAVE, 0, serve_ioctl },
+	[PROTO_OP_MAP]		= { "MAP",	SERVED, NEEDS_ENCLAVE, 0, serve_map },
+	[PROTO_OP_UNMAP]	= { "UNMAP",	SERVED, 0, 0, serve_unmap },
+	[PROTO_OP_FAULT]	= { "FAULT",	SERVED, NEEDS_ENCLAVE, 0, serve_fault },
+	[PROTO_OP_ENCLU]	= { "ENCLU",	SERVED, NEEDS_ENCLAVE, 0, serve_enclu },
+	[PROTO_OP_CPUID]	= { "CPUID",	SERVED, 0, sizeof(struct cpu_cpuid), serve_cpuid },
+	[PROTO_OP_CPUID_SCAN]	= { "CPUID_SCAN", SERVED, 0, 0, serve_cpuid_scan },
+};
+/* clang-format on */
+
+/* Copy what the request says it has, and only that.  False: the client is broken. */
+static bool copy_request(struct sgx_call *call, const struct proto_slot *shared)
+{
+	struct client *c = call->client;
+	struct proto_slot *s = &call->slot;
+	uint32_t need;
+
+	memcpy(s, shared, offsetof(struct proto_slot, data));
+	if (s->op >= PROTO_OP_COUNT) {
+		client_break(c, "unknown call", s->op);
+		return false;
+	}
+	if (!(ops[s->op].states & 1u << atomic_load(&c->state)))
+		return false;
+	if (s->segment_count > PROTO_SEGMENTS) {
+		client_break(c, "too many segments", s->segment_count);
+		return false;
+	}
+	need = ops[s->op].data_in;
+	for (uint32_t i = 0; i < s->segment_count; i++) {
+		const struct proto_segment *seg = &s->segment[i];
+
+		if (seg->offset > PROTO_DATA_SIZE || seg->size > PROTO_DATA_SIZE - seg->offset) {
+			client_break(c, "segment outside the slot", seg->offset);
+			return false;
+		}
+		if (!seg->status && need < seg->offset + seg->size)
+			need = seg->offset + seg->size;
+	}
+	memcpy(s->data, shared->data, need);
+	call->bulk = NULL;
+	if (s->op != PROTO_OP_IOCTL || !(s->a2 & PROTO_IOCTL_BULK)) {
+		s->src_pages = 0;
+		return true;
+	}
+	if (s->bulk >= PROTO_BULKS || s->src_pages > PROTO_BULK_PAGES) {
+		client_break(c, "bulk area", (uint64_t)s->bulk << 32 | s->src_pages);
+		return false;
+	}
+	call->bulk = (const uint8_t *)c->channel + PROTO_BULK_OFFSET +
+		     (size_t)s->bulk * PROTO_BULK_SIZE;
+	return true;
+}
+
+static void answer(struct sgx_call *call, struct proto_slot *shared)
+{
+	const struct proto_slot *s = &call->slot;
+	uint32_t was;
+
+	shared->ret = s->ret;
+	shared->r0 = s->r0;
+	shared->r1 = s->r1;
+	shared->r2 = s->r2;
+	shared->fds = s->fds;
+	shared->writeback = s->writeback;
+	shared->writeback_uaddr = s->writeback_uaddr;
+	if (call->out)
+		memcpy(shared->data, call->answer, call->out);
+	was = __atomic_exchange_n(&shared->state, PROTO_DONE, __ATOMIC_SEQ_CST);
+	if (was == PROTO_WAITED || !(s->flags & PROTO_SLOT_TELLS_WAIT))
+		syscall(SYS_futex, &shared->state, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
+}
+
+/**
+ * rpc_serve() - serve one posted slot
+ * @c:		client
+ * @number:	of the slot
+ * @call:	room for the copy
+ *
+ * Context: the client's service thread.
+ */
+void rpc_serve(struct client *c, uint32_t number, struct sgx_call *call)
+{
+	struct proto_slot *shared = &c->channel->slot[number], *s = &call->slot;
+	const struct rpc_op *op;
+
+	call->client = c;
+	call->number = number;
+	call->encl = NULL;
+	call->out = 0;
+	if (!copy_request(call, shared))
+		return;
+	op = &ops[s->op];
+	s->r0 = s->r1 = s->r2 = 0;
+	s->fds = 0;
+	s->writeback = 0;
+	s->writeback_uaddr = 0;
+	if (op->flags & NEEDS_ENCLAVE) {
+		call->encl = enclave_get(c->machine, s->encl);
+		/*
+		 * Enclaves end by themselves only when nobody has them open, so
+		 * the agent speaks of a descriptor that it has lost; a program
+		 * can bring that about (a file of that inode number).
+		 */
+		s->ret = -ENOTTY;
+	}
+	if (call->encl || !(op->flags & NEEDS_ENCLAVE))
+		s->ret = op->serve(call);
+	if (call->encl)
+		enclave_put(call->encl);
+	answer(call, shared);
+}

@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "encl.h"
+
+#include <stdlib.h>
+
+#include "encls.h"
+
+/**
+ * sgx_open() - a new enclave object
+ * @host_encl: the host's, see sgx_encl_host()
+ *
+ * Return: NULL without memory.
+ */
+struct sgx_encl *sgx_open(struct sgx_subsystem *sgx, void *host_encl)
+{
+	struct sgx_encl *encl = calloc(1, sizeof(*encl));
+
+	if (!encl)
+		return NULL;
+	encl->sgx = sgx;
+	encl->host = host_encl;
+	encl->secs = EPC_SLOT_NONE;
+	pthread_mutex_init(&encl->lock, NULL);
+
+	pthread_mutex_lock(&sgx->encl_lock);
+	encl->next = sgx->encl_list;
+	encl->pprev = &sgx->encl_list;
+	if (encl->next)
+		encl->next->pprev = &encl->next;
+	sgx->encl_list = encl;
+	sgx->encl_count++;
+	pthread_mutex_unlock(&sgx->encl_lock);
+	return encl;
+}
+
+/* Children first: EREMOVE refuses a SECS that has any. */
+static void free_epc_pages(struct sgx_encl *encl)
+{
+	const struct sgx_host_ops *ops = encl->sgx->ops;
+	uint64_t index = 0, last = (encl->size >> SGX_PAGE_SHIFT) - 1;
+	struct sgx_encl_page *page;
+
+	for (; (page = page_array_find(&encl->page_array, &index, last)); index++) {
+		if (page->type == SGX_PT_TCS)
+			ops->tcs_publish(encl, index << SGX_PAGE_SHIFT, NULL);
+		sgx_encl_free_epc_page(encl->sgx, page->epc);
+		encl->secs_child_cnt--;
+		sgx_encl_shrink(encl);
+	}
+	page_array_destroy(&encl->page_array);
+	sgx_encl_free_epc_page(encl->sgx, encl->secs);
+	sgx_encl_shrink(encl);
+	encl->secs = EPC_SLOT_NONE;
+}
+
+/**
+ * sgx_release() - the last reference is gone: give everything back
+ *
+ * Ends with the host's encl_free().
+ * Context: nobody else knows the enclave any more.
+ */
+void sgx_release(struct sgx_encl *encl)
+{
+	struct sgx_subsystem *sgx = encl->sgx;
+
+	pthread_mutex_lock(&sgx->encl_lock);
+	*encl->pprev = encl->next;
+	if (encl->next)
+		encl->next->pprev = encl->pprev;
+	sgx->encl_count--;
+	pthread_mutex_unlock(&sgx->encl_lock);
+
+	/*
+	 * Nobody contends for the lock; it is for the host, which finds the same
+	 * context in tcs_publish() and drop() as at all other times.
+	 */
+	pthread_mutex_lock(&encl->lock);
+	if (encl->secs != EPC_SLOT_NONE)
+		free_epc_pages(encl);
+	pthread_mutex_unlock(&encl->lock);
+	sgx->ops->encl_free(encl);
+	pthread_mutex_destroy(&encl->lock);
+	free(encl);
+}
+
+void *sgx_encl_host(const struct sgx_encl *encl)
+{
+	return encl->host;
+}
+
+/**
+ * sgx_encl_grow() - one more page in an enclave's account
+ *
+ * Version array pages follow this count, one for each 512, the SECS included.
+ * Context: encl->lock held, as for sgx_encl_shrink().
+ */
+void sgx_encl_grow(struct sgx_encl *encl)
+{
+	encl->page_cnt++;
+}
+
+/**
+ * sgx_encl_shrink() - one page less
+ */
+void sgx_encl_shrink(struct sgx_encl *encl)
+{
+	encl->page_cnt--;
+}
+
+/**
+ * sgx_encl_find_page() - the entry of a linear address
+ * @addr: page-aligned
+ *
+ * Context: encl->lock held.
+ * Return: NULL outside ELRANGE and for absent pages.
+ */
+struct sgx_encl_page *sgx_encl_find_page(struct sgx_encl *encl, uint64_t addr)
+{
+	/* Also where base + size is the end of the address space, 0. */
+	if (addr - encl->base >= encl->size)
+		return NULL;
+	return page_array_load(&encl->page_array, (addr - encl->base) >> SGX_PAGE_SHIFT);
+}
+
+/**
+ * sgx_may_map() - mmap and mprotect on an enclave's range
+ * @start, @end: page-aligned, not empty
+ *
+ * Each page that exists caps what a mapping over it may allow.  Absent pages do
+ * not, and only an initialised enclave insists on its ELRANGE.
+ * Return: 0, or -EACCES.
+ */
+int sgx_may_map(struct sgx_encl *encl, uint64_t start, uint64_t end, unsigned int prot,
+		bool read_implies_exec)
+{
+	struct sgx_encl_page *page;
+	uint64_t index, last;
+	int ret = 0;
+
+	prot &= SGX_SECINFO_RWX_BITS; /* PROT_READ, _WRITE and _EXEC are these bits */
+	pthread_mutex_lock(&encl->lock);
+	if ((sgx_encl_flags(encl) & SGX_ENCL_INITIALIZED) &&
+	    (start < encl->base || end - 1 > encl->base + (encl->size - 1)))
+		ret = -EACCES;
+	/* Such a process gets PROT_EXEC added behind its back. */
+	if (read_implies_exec)
+		ret = -EACCES;
+	if (ret || !encl->size)
+		goto out;
+
+	/* The part of the range that is in ELRANGE, if any. */
+	if (start < encl->base)
+		start = encl->base;
+	if (end - 1 > encl->base + (encl->size - 1))
+		end = encl->base + encl->size;
+	if (start - encl->base >= encl->size || end - 1 < start)
+		goto out;
+	index = (start - encl->base) >> SGX_PAGE_SHIFT;
+	last = (end - 1 - encl->base) >> SGX_PAGE_SHIFT;
+	for (; (page = page_array_find(&encl->page_array, &index, last)); index++) {
+		if (prot & ~page->max_prot) {
+			ret = -EACCES;
+			break;
+		}
+	}
+out:
+	pthread_mutex_unlock(&encl->lock);
+	return ret;
+}
+
+/**
+ * sgx_encl_info() - what swsgx stat shows of an enclave
+ */
+void sgx_encl_info(struct sgx_encl *encl, struct sgx_encl_info *info)
+{
+	struct cpu_secs_info secs;
+	uint32_t flags;
+
+	*info = (struct sgx_encl_info){0};
+	pthread_mutex_lock(&encl->lock);
+	flags = sgx_encl_flags(encl);
+	info->base = encl->base;
+	info->size = encl->size;
+	info->created = flags & SGX_ENCL_CREATED;
+	info->initialized = flags & SGX_ENCL_INITIALIZED;
+	if (encl->secs != EPC_SLOT_NONE) {
+		cpu_secs_info(encl->sgx->pkg, encl->secs, &secs);
+		info->eid = secs.eid;
+		info->attributes = secs.secs.attributes.flags;
+		info->xfrm = secs.secs.attributes.xfrm;
+		info->ssaframesize = secs.secs.ssaframesize;
+		info->miscselect = secs.secs.miscselect;
+		info->epc_pages = encl->secs_child_cnt + 1;
+		if (info->initialized) {
+			__builtin_memcpy(info->mrenclave, secs.secs.mrenclave, SGX_HASH_SIZE);
+			__builtin_memcpy(info->mrsigner, secs.secs.mrsigner, SGX_HASH_SIZE);
+		}
+	}
+	pthread_mutex_unlock(&encl->lock);
+}
+
+/* One entry of an enclave against the EPC, the EPCM and the page's owner. */
+static bool check_page(struct sgx_encl *encl, uint64_t index, const struct sgx_encl_page *page,
+		       const char **why)
+{
+	const struct sgx_epc_page *epc = sgx_epc_page(&encl->sgx->epc, page->epc);
+	const struct epcm_entry *entry;
+
+	*why = "entry of an enclave names no EPC page of its own";
+	if (!epc || epc->state != SGX_EPC_USED || epc->owner != encl || epc->type != page->type)
+		return false;
+	entry = &encl->sgx->pkg->epcm[page->epc];
+	*why = "EPCM and page array disagree on a page";
+	if (!entry->valid || entry->pt != page->type || entry->secs != encl->secs ||
+	    entry->address != encl->base + (index << SGX_PAGE_SHIFT))
+		return false;
+	*why = "EPCM allows what the maximum protection of a page does not";
+	return !(entry->rwx & ~page->max_prot);
+}
+
+static bool check_encl(struct sgx_encl *encl, const char **why)
+{
+	uint64_t index = 0, count = 0, last;
+	const struct sgx_epc_page *epc;
+	struct cpu_secs_info secs;
+	struct sgx_encl_page *page;
+
+	if (!(encl->flags & SGX_ENCL_CREATED)) {
+		*why = "enclave without CREATED has pages or an ELRANGE";
+		return !(encl->flags & SGX_ENCL_INITIALIZED) && encl->secs == EPC_SLOT_NONE &&
+		       !encl->page_cnt && !encl->secs_child_cnt && !encl->page_array.root &&
+		       !encl->base && !encl->size;
+	}
+	*why = "created enclave has no SECS of its own";
+	epc = sgx_epc_page(&encl->sgx->epc, encl->secs);
+	if (!epc || epc->state != SGX_EPC_USED || epc->type != SGX_PT_SECS || epc->owner != encl)
+		return false;
+
+	last = (encl->size >> SGX_PAGE_SHIFT) - 1;
+	for (; (page = page_array_find(&encl->page_array, &index, last)); index++, count++)
+		if (!check_page(encl, index, page, why))
+			return false;
+	cpu_secs_info(encl->sgx->pkg, encl->secs, &secs);
+	*why = "child counts of an enclave, its SECS and its page array differ";
+	if (count != encl->secs_child_cnt || count != secs.children || encl->page_cnt != count + 1)
+		return false;
+	*why = "enclave and SECS disagree on ELRANGE or state";
+	return encl->base == secs.secs.base && encl->size == secs.secs.size &&
+	       !(encl->flags & SGX_ENCL_INITIALIZED) ==
+		       !(secs.secs.attributes.flags & SGX_ATTR_INIT_BIT);
+}
+
+/**
+ * sgx_check_invariants() - DRIVER.md's invariants over all enclaves
+ * @why: a static string where one is broken
+ *
+ * Context: nothing else runs.
+ */
+bool sgx_check_invariants(struct sgx_subsystem *sgx, const char **why)
+{
+	uint64_t encls = 0, pages = 0;
+
+	if (!sgx_epc_check(sgx, why))
+		return false;
+	for (struct sgx_encl *encl = sgx->encl_list; encl; encl = encl->next) {
+		encls++;
+		pages += encl->page_cnt;
+		if (!check_encl(encl, why))
+			return false;
+	}
+	*why = "sums over enclaves do not agree with the EPC's accounts";
+	if (encls != sgx->encl_count || pages != sgx->epc.total - sgx->epc.free - sgx->epc.leaked)
+		return false;
+	*why = NULL;
+	return true;
+}

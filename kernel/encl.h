@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The enclave object and the subsystem around it.
+ *
+ *	       sgx_open              CREATE                INIT
+ *	 none ----------> (no flag) --------> CREATED ------------> CREATED,
+ *	   ^                  |               ADD_PAGES             INITIALIZED
+ *	   |                  |                   |                     |
+ *	   '------------------'-- sgx_release ----'---------------------'
+ *
+ *	(no flag)	no EPC page, base and size 0 (but for the moment in CREATE
+ *			in which the host makes the memory)
+ *	CREATED		a SECS; each entry of the page array has an EPC page
+ *	INITIALIZED	no more ADD_PAGES
+ *	IOCTL		an ioctl runs: whoever set it, and nobody else, changes the
+ *			state; a lock that answers EBUSY instead of waiting
+ */
+#ifndef KERNEL_ENCL_H
+#define KERNEL_ENCL_H
+
+#include <kernel/sgx.h>
+#include <pthread.h>
+
+#include "epc.h"
+#include "page_array.h"
+
+/* The kernel's own, never seen by a program: the call is made again. */
+#define ERESTARTSYS	     512
+
+#define SGX_ENCL_IOCTL	     (1u << 0)
+#define SGX_ENCL_DEBUG	     (1u << 1)
+#define SGX_ENCL_CREATED     (1u << 2)
+#define SGX_ENCL_INITIALIZED (1u << 3)
+
+struct sgx_encl {
+	struct sgx_subsystem *sgx;
+	void *host;
+	struct sgx_encl *next, **pprev; /* sgx_subsystem.encl_list */
+	uint32_t flags; /* atomic: SGX_ENCL_* */
+	pthread_mutex_t lock;
+
+	/* Under lock: */
+	uint64_t base, size;
+	uint64_t attributes; /* SECS.ATTRIBUTES.FLAGS as created */
+	uint64_t attributes_mask; /* those that INIT lets through */
+	epc_slot_t secs;
+	uint64_t page_cnt; /* SECS and children, as VA pages are counted */
+	uint64_t secs_child_cnt; /* children that are resident */
+	struct page_array page_array;
+};
+
+struct sgx_subsystem {
+	struct cpu_package *pkg;
+	const struct sgx_host_ops *ops;
+	void *host_ctx;
+	struct sgx_epc epc;
+
+	pthread_mutex_t encl_lock; /* a leaf: the list of enclaves */
+	struct sgx_encl *encl_list;
+	uint64_t encl_count;
+
+	/* A leaf: EINIT sees the MSRs that were written for it. */
+	pthread_mutex_t launch_lock;
+
+	/* Bits that a SIGSTRUCT may not ask for, from CPUID 12H */
+	uint64_t attributes_reserved_mask;
+	uint64_t xfrm_reserved_mask;
+	uint32_t misc_reserved_mask;
+};
+
+static inline uint32_t sgx_encl_flags(const struct sgx_encl *encl)
+{
+	return __atomic_load_n(&encl->flags, __ATOMIC_ACQUIRE);
+}
+
+static inline void sgx_encl_set_flags(struct sgx_encl *encl, uint32_t flags)
+{
+	__atomic_fetch_or(&encl->flags, flags, __ATOMIC_RELEASE);
+}
+
+void sgx_encl_grow(struct sgx_encl *encl);
+void sgx_encl_shrink(struct sgx_encl *encl);
+struct sgx_encl_page *sgx_encl_find_page(struct sgx_encl *encl, uint64_t addr);
+int sgx_launch(struct sgx_encl *encl, const struct sgx_sigstruct_arch *sigstruct);
+int sgx_set_attribute(struct sgx_call *call, const struct sgx_host_ops *ops,
+		      uint64_t *allowed_attributes, int attribute_fd);
+
+#endif

@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "epc.h"
+
+#include <kernel/sgx.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "encl.h"
+#include "encls.h"
+
+static struct sgx_epc_section *section_of(struct sgx_epc *epc, epc_slot_t slot)
+{
+	for (uint32_t i = 0; i < epc->section_count; i++)
+		if (slot - epc->section[i].first < epc->section[i].count)
+			return &epc->section[i];
+	return NULL;
+}
+
+/**
+ * sgx_epc_page() - what is kept of an EPC page
+ *
+ * Return: NULL where @slot is in no section.
+ */
+struct sgx_epc_page *sgx_epc_page(struct sgx_epc *epc, epc_slot_t slot)
+{
+	struct sgx_epc_section *section = section_of(epc, slot);
+
+	return section ? &section->pages[slot - section->first] : NULL;
+}
+
+/**
+ * sgx_epc_init() - set up the sections that the package has
+ *
+ * Return: 0, or -ENOMEM.
+ */
+int sgx_epc_init(struct sgx_subsystem *sgx)
+{
+	struct sgx_epc *epc = &sgx->epc;
+
+	pthread_mutex_init(&epc->lock, NULL);
+	for (uint32_t i = 0; i < sgx->pkg->section_count; i++) {
+		struct sgx_epc_section *section = &epc->section[i];
+
+		section->first = sgx->pkg->section[i].first;
+		section->count = sgx->pkg->section[i].pages;
+		/* Zero pages of the system until they are used, however many. */
+		section->pages = calloc(section->count, sizeof(*section->pages));
+		if (!section->pages && section->count) {
+			sgx_epc_exit(sgx);
+			return -ENOMEM;
+		}
+		epc->section_count++;
+		epc->total += section->count;
+	}
+	epc->free = epc->total;
+	return 0;
+}
+
+/**
+ * sgx_epc_exit() - free what sgx_epc_init() made
+ */
+void sgx_epc_exit(struct sgx_subsystem *sgx)
+{
+	struct sgx_epc *epc = &sgx->epc;
+
+	for (uint32_t i = 0; i < epc->section_count; i++)
+		free(epc->section[i].pages);
+	pthread_mutex_destroy(&epc->lock);
+}
+
+static char *put_text(char *to, const char *text)
+{
+	size_t size = strlen(text);
+
+	memcpy(to, text, size + 1);
+	return to + size;
+}
+
+static char *put_hex(char *to, uint32_t value)
+{
+	int shift = 28;
+
+	to = put_text(to, "0x");
+	while (shift && !(value >> shift))
+		shift -= 4;
+	for (; shift >= 0; shift -= 4)
+		*to++ = "0123456789abcdef"[value >> shift & 15];
+	*to = 0;
+	return to;
+}
+
+/* Upstream warns as well, and never uses the page again. */
+static void leak(struct sgx_subsystem *sgx, struct sgx_epc_page *page, epc_slot_t slot, int ret)
+{
+	char line[96], *to = line;
+
+	page->state = SGX_EPC_LEAKED;
+	page->owner = NULL;
+	sgx->epc.leaked++;
+	to = put_text(to, "sgx: EREMOVE of EPC page ");
+	to = put_hex(to, slot);
+	to = put_text(to, " answered ");
+	to = put_hex(to, (uint32_t)ret);
+	put_text(to, ", page leaked");
+	sgx->ops->log(sgx->host_ctx, line);
+}
+
+static epc_slot_t pop(struct sgx_epc_section *section, uint32_t *list)
+{
+	uint32_t index = *list - 1;
+
+	*list = section->pages[index].next;
+	section->pages[index].next = 0;
+	return section->first + index;
+}
+
+static void push(struct sgx_epc_section *section, uint32_t *list, epc_slot_t slot)
+{
+	uint32_t index = slot - section->first;
+
+	section->pages[index].next = *list;
+	*list = index + 1;
+}
+
+/* A page that is known to be free: recently used ones first, their memory is there. */
+static epc_slot_t take_free(struct sgx_subsystem *sgx, struct sgx_epc_section *section)
+{
+	if (section->free_list)
+		return pop(section, &section->free_list);
+	while (section->fresh < section->count) {
+		epc_slot_t slot = section->first + section->fresh++;
+
+		if (!__eremove(sgx->pkg, slot))
+			return slot;
+		push(section, &section->dirty_list, slot);
+	}
+	return EPC_SLOT_NONE;
+}
+
+static epc_slot_t take_dirty(struct sgx_subsystem *sgx, struct sgx_epc_section *section)
+{
+	while (section->dirty_list) {
+		epc_slot_t slot = pop(section, &section->dirty_list);
+		int ret = __eremove(sgx->pkg, slot);
+
+		if (!ret)
+			return slot;
+		sgx->epc.free--;
+		leak(sgx, &section->pages[slot - section->first], slot, ret);
+	}
+	return EPC_SLOT_NONE;
+}
+
+/**
+ * sgx_alloc_epc_page() - take a free EPC page
+ * @owner:	the enclave it is for
+ * @type:	what it will be; accounting alone
+ *
+ * Return: its slot, invalid in the EPCM; EPC_SLOT_NONE where the EPC is full.
+ */
+epc_slot_t sgx_alloc_epc_page(struct sgx_subsystem *sgx, struct sgx_encl *owner, enum sgx_pt type)
+{
+	struct sgx_epc *epc = &sgx->epc;
+	epc_slot_t slot = EPC_SLOT_NONE;
+
+	pthread_mutex_lock(&epc->lock);
+	for (uint32_t i = 0; i < epc->section_count && slot == EPC_SLOT_NONE; i++)
+		slot = take_free(sgx, &epc->section[i]);
+	for (uint32_t i = 0; i < epc->section_count && slot == EPC_SLOT_NONE; i++)
+		slot = take_dirty(sgx, &epc->section[i]);
+	if (slot != EPC_SLOT_NONE) {
+		struct sgx_epc_page *page = sgx_epc_page(epc, slot);
+
+		page->owner = owner;
+		page->state = SGX_EPC_USED;
+		page->type = type;
+		epc->used[type]++;
+		epc->free--;
+	}
+	pthread_mutex_unlock(&epc->lock);
+	return slot;
+}
+
+/**
+ * sgx_free_epc_page() - give a page back
+ * @slot: used, and invalid in the EPCM already
+ */
+void sgx_free_epc_page(struct sgx_subsystem *sgx, epc_slot_t slot)
+{
+	struct sgx_epc *epc = &sgx->epc;
+	struct sgx_epc_section *section = section_of(epc, slot);
+	struct sgx_epc_page *page = &section->pages[slot - section->first];
+
+	pthread_mutex_lock(&epc->lock);
+	epc->used[page->type]--;
+	epc->free++;
+	page->owner = NULL;
+	page->state = SGX_EPC_FREE;
+	push(section, &section->free_list, slot);
+	pthread_mutex_unlock(&epc->lock);
+}
+
+/**
+ * sgx_encl_free_epc_page() - EREMOVE a page of an enclave and give it back
+ *
+ * A page that EREMOVE refuses is still in use as the processor sees it; it is
+ * leaked on purpose, with a warning.
+ */
+void sgx_encl_free_epc_page(struct sgx_subsystem *sgx, epc_slot_t slot)
+{
+	struct sgx_epc *epc = &sgx->epc;
+	int ret = __eremove(sgx->pkg, slot);
+
+	if (!ret) {
+		sgx_free_epc_page(sgx, slot);
+		return;
+	}
+	pthread_mutex_lock(&epc->lock);
+	epc->used[sgx_epc_page(epc, slot)->type]--;
+	leak(sgx, sgx_epc_page(epc, slot), slot, ret);
+	pthread_mutex_unlock(&epc->lock);
+}
+
+/**
+ * sgx_epc_owner() - whose a page is
+ *
+ * What the host may want in epc_mem_ops.fill(): the enclave that the page was
+ * taken for.  Context: within a call of kernel/ into epc_mem_ops for @slot, or
+ * where the page cannot go away.
+ * Return: NULL for a page that is free or leaked.
+ */
+struct sgx_encl *sgx_epc_owner(struct sgx_subsystem *sgx, epc_slot_t slot)
+{
+	struct sgx_epc_page *page = sgx_epc_page(&sgx->epc, slot);
+
+	return page && page->state == SGX_EPC_USED ? page->owner : NULL;
+}
+
+/**
+ * sgx_epc_info() - the EPC's accounts
+ */
+void sgx_epc_info(struct sgx_subsystem *sgx, struct sgx_epc_info *info)
+{
+	struct sgx_epc *epc = &sgx->epc;
+
+	pthread_mutex_lock(&epc->lock);
+	*info = (struct sgx_epc_info){
+		.total = epc->total,
+		.free = epc->free,
+		.secs = epc->used[SGX_PT_SECS],
+		.va = epc->used[SGX_PT_VA],
+		.reg = epc->used[SGX_PT_REG],
+		.tcs = epc->used[SGX_PT_TCS],
+		.leaked = epc->leaked,
+	};
+	pthread_mutex_unlock(&epc->lock);
+	pthread_mutex_lock(&sgx->encl_lock);
+	info->enclaves = sgx->encl_count;
+	pthread_mutex_unlock(&sgx->encl_lock);
+}
+
+/* Pages on a list: all free, none of them fresh, no loop. */
+static bool list_ok(const struct sgx_epc_section *section, uint32_t list, uint64_t *count)
+{
+	uint32_t seen = 0;
+
+	for (uint32_t link = list; link; link = section->pages[link - 1].next) {
+		if (link > section->fresh || ++seen > section->count ||
+		    section->pages[link - 1].state != SGX_EPC_FREE)
+			return false;
+	}
+	*count = seen;
+	return true;
+}
+
+/**
+ * sgx_epc_check() - lists, states and sums of the EPC agree
+ *
+ * Context: nothing else runs.
+ */
+bool sgx_epc_check(struct sgx_subsystem *sgx, const char **why)
+{
+	struct sgx_epc *epc = &sgx->epc;
+	uint64_t count[SGX_EPC_LEAKED + 1] = {0}, used[SGX_EPC_TYPES] = {0};
+	uint64_t free_pages = 0;
+
+	for (uint32_t i = 0; i < epc->section_count; i++) {
+		struct sgx_epc_section *section = &epc->section[i];
+		uint64_t on_free, on_dirty, free_before = count[SGX_EPC_FREE];
+
+		*why = "EPC list holds a page that is not free";
+		if (!list_ok(section, section->free_list, &on_free) ||
+		    !list_ok(section, section->dirty_list, &on_dirty))
+			return false;
+		for (uint32_t p = 0; p < section->fresh; p++) {
+			const struct sgx_epc_page *page = &section->pages[p];
+
+			count[page->state]++;
+			if (page->state != SGX_EPC_USED)
+				continue;
+			used[page->type]++;
+			*why = "EPC page in use is not valid in the EPCM";
+			if (!sgx->pkg->epcm[section->first + p].valid ||
+			    sgx->pkg->epcm[section->first + p].pt != page->type)
+				return false;
+		}
+		*why = "EPC page is free and on no list";
+		if (count[SGX_EPC_FREE] - free_before != on_free + on_dirty)
+			return false;
+		free_pages += on_free + on_dirty + (section->count - section->fresh);
+		*why = "EPC page on the free list is valid in the EPCM";
+		for (uint32_t l = section->free_list; l; l = section->pages[l - 1].next)
+			if (sgx->pkg->epcm[section->first + l - 1].valid)
+				return false;
+	}
+	*why = "EPC accounts do not agree with the pages";
+	if (epc->free != free_pages || epc->leaked != count[SGX_EPC_LEAKED] ||
+	    epc->total != free_pages + count[SGX_EPC_USED] + count[SGX_EPC_LEAKED])
+		return false;
+	for (int t = 0; t < SGX_EPC_TYPES; t++)
+		if (used[t] != epc->used[t])
+			return false;
+	return true;
+}

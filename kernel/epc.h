@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The EPC as the subsystem manages it: sections, free lists, accounting.
+ *
+ *	          sgx_alloc_epc_page            the leaf
+ *	 fresh -----------------------> used ------------> (EPCM valid)
+ *	   |       ^                     |
+ *	   |       |   EREMOVE, and then | sgx_free_epc_page
+ *	   |       '------- free <-------'
+ *	   |                             |  EREMOVE refused
+ *	   '--> dirty ----> used         '----------------> leaked, for good
+ *
+ * A fresh page was never given out since sgx_init().  It is sanitised
+ * (EREMOVEd) the first time it is, so that a machine of 64 GiB starts without
+ * touching what no enclave uses; all that is kept of fresh pages is how many of
+ * a section are not.  A page that EREMOVE refuses then (a SECS of earlier days
+ * with children that are still fresh) waits on the dirty list until no fresh
+ * page is left.
+ *
+ * Context: sgx_epc.lock, a leaf.
+ */
+#ifndef KERNEL_EPC_H
+#define KERNEL_EPC_H
+
+#include <cpu/package.h>
+#include <pthread.h>
+
+struct sgx_encl;
+struct sgx_subsystem;
+struct sgx_epc_info;
+
+enum sgx_epc_state {
+	SGX_EPC_FREE = 0, /* fresh, on the free list or on the dirty list */
+	SGX_EPC_USED,
+	SGX_EPC_LEAKED,
+};
+
+struct sgx_epc_page {
+	struct sgx_encl *owner; /* while used */
+	uint32_t next; /* while free: index in the section + 1, 0 ends the list */
+	uint8_t state; /* enum sgx_epc_state */
+	uint8_t type; /* enum sgx_pt, while used */
+	uint16_t rsvd;
+};
+/* 24 (EPCM) + 16 + 8.4 (page array) leave the host 15 of the 64 bytes a page. */
+_Static_assert(sizeof(struct sgx_epc_page) == 16, "metadata budget");
+
+struct sgx_epc_section {
+	struct sgx_epc_page *pages;
+	epc_slot_t first;
+	uint32_t count;
+	uint32_t fresh; /* pages[fresh ..] were never given out */
+	uint32_t free_list; /* as sgx_epc_page.next */
+	uint32_t dirty_list;
+};
+
+#define SGX_EPC_TYPES (SGX_PT_VA + 1)
+
+struct sgx_epc {
+	pthread_mutex_t lock;
+	uint32_t section_count;
+	struct sgx_epc_section section[CPU_EPC_SECTIONS_MAX];
+	uint64_t total, free, leaked;
+	uint64_t used[SGX_EPC_TYPES]; /* by enum sgx_pt */
+};
+
+int sgx_epc_init(struct sgx_subsystem *sgx);
+void sgx_epc_exit(struct sgx_subsystem *sgx);
+epc_slot_t sgx_alloc_epc_page(struct sgx_subsystem *sgx, struct sgx_encl *owner, enum sgx_pt type);
+void sgx_free_epc_page(struct sgx_subsystem *sgx, epc_slot_t slot);
+void sgx_encl_free_epc_page(struct sgx_subsystem *sgx, epc_slot_t slot);
+struct sgx_epc_page *sgx_epc_page(struct sgx_epc *epc, epc_slot_t slot);
+bool sgx_epc_check(struct sgx_subsystem *sgx, const char **why);
+
+#endif

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A thread met a hole or a write-protected page; or it executes ENCLU; or a
+ * debugger looks in.
+ *
+ * On hardware a fault has two parts: Linux puts a PTE in place, and the access
+ * that is run again then meets the EPCM.  Here both are decided in one go, in
+ * the same order: first all that makes Linux send SIGBUS, then the EPCM.
+ */
+#include "encl.h"
+#include "encls.h"
+
+/**
+ * sgx_fault() - what becomes of a fault in a mapping of the enclave
+ *
+ * Without SGX2 a page that was never added is SIGBUS, as is one whose mapping
+ * allows more than the page's maximum (possible where the mapping was made
+ * before the page was added).
+ *
+ * Context: takes encl->lock, and calls page_grant() under it, so that the page
+ * is not taken away between the check and the grant.
+ */
+enum sgx_fault_verdict sgx_fault(struct sgx_mm *mm, struct sgx_encl *encl, struct sgx_fault *fault)
+{
+	const struct cpu_package *pkg = encl->sgx->pkg;
+	uint64_t addr = fault->addr & SGX_PAGE_MASK;
+	uint32_t vm_prot = fault->vm_prot & SGX_SECINFO_RWX_BITS;
+	enum sgx_fault_verdict verdict = SGX_FAULT_SIGBUS;
+	struct sgx_encl_page *page;
+
+	pthread_mutex_lock(&encl->lock);
+	page = sgx_encl_find_page(encl, addr);
+	if (!page || (vm_prot & ~page->max_prot))
+		goto out;
+	if (!epcm_permits(pkg, page->epc, encl->secs, addr, fault->error_code)) {
+		fault->error_code |= SGX_PF_P | SGX_PF_SGX;
+		verdict = SGX_FAULT_PF;
+		goto out;
+	}
+	switch (encl->sgx->ops->page_grant(mm, encl, addr, epcm_writable(pkg, page->epc))) {
+	case 0:
+	case -EAGAIN:
+	case -ENOENT: /* unmapped meanwhile: the access run again will see to it */
+		verdict = SGX_FAULT_RETRY;
+		break;
+	default:
+		break;
+	}
+out:
+	pthread_mutex_unlock(&encl->lock);
+	return verdict;
+}
+
+static epc_slot_t enclu_slot(void *ctx, uint64_t addr)
+{
+	struct sgx_encl_page *page = sgx_encl_find_page(ctx, addr);
+
+	return page ? page->epc : EPC_SLOT_NONE;
+}
+
+/**
+ * sgx_enclu() - EREPORT or EGETKEY by a thread inside
+ *
+ * Context: under encl->lock no page goes away under the leaf.
+ * Return: as cpu_enclu(); #GP(0) where nobody can be inside.
+ */
+struct cpu_result sgx_enclu(struct sgx_encl *encl, struct cpu_regs *regs)
+{
+	struct cpu_enclave_as as = {.slot = enclu_slot, .ctx = encl};
+	struct cpu_result r = cpu_gp();
+
+	pthread_mutex_lock(&encl->lock);
+	if (sgx_encl_flags(encl) & SGX_ENCL_INITIALIZED) {
+		as.secs = encl->secs;
+		r = cpu_enclu(encl->sgx->pkg, &as, regs);
+	}
+	pthread_mutex_unlock(&encl->lock);
+	return r;
+}
+
+/**
+ * sgx_access() - ptrace access, 8 bytes
+ * @addr: 8-byte aligned
+ *
+ * Return: 0; -EFAULT where not a debug enclave, or no such page; -EIO where the
+ * leaf refuses.
+ */
+int sgx_access(struct sgx_encl *encl, uint64_t addr, uint64_t *data, bool write)
+{
+	struct cpu_package *pkg = encl->sgx->pkg;
+	uint32_t offset = addr & (SGX_PAGE_SIZE - 1);
+	struct sgx_encl_page *page;
+	int ret = -EFAULT;
+
+	if (!(sgx_encl_flags(encl) & SGX_ENCL_DEBUG))
+		return -EFAULT;
+	pthread_mutex_lock(&encl->lock);
+	page = sgx_encl_find_page(encl, addr & SGX_PAGE_MASK);
+	if (page && write)
+		ret = __edbgwr(pkg, page->epc, offset, *data) ? -EIO : 0;
+	else if (page)
+		ret = __edbgrd(pkg, page->epc, offset, data) ? -EIO : 0;
+	pthread_mutex_unlock(&encl->lock);
+	return ret;
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the SGX subsystem needs of the world.  kernel/ knows no process, socket
+ * or descriptor; the daemon implements this for real clients, unit tests for a
+ * fake one.
+ *
+ * struct sgx_call is one call by one client (an ioctl, a fault, an mmap): the
+ * host makes it, kernel/ passes it back.  struct sgx_mm is one address space.
+ */
+#ifndef KERNEL_HOST_H
+#define KERNEL_HOST_H
+
+#include <cpu/package.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct sgx_call;
+struct sgx_mm;
+struct sgx_encl;
+
+struct sgx_host_ops {
+	/*
+	 * User memory of the caller.  Return: 0, or -EFAULT.  May be called
+	 * with encl->lock held: it never blocks on a client.
+	 */
+	int (*copy_from_user)(struct sgx_call *call, void *dst, uint64_t uaddr, size_t size);
+	int (*copy_to_user)(struct sgx_call *call, uint64_t uaddr, const void *src, size_t size);
+	/*
+	 * The source page of EADD.  *page is 4096 bytes that may change while
+	 * they are read.  Return: 0; -EFAULT where no mapping covers uaddr or
+	 * its page cannot be read; -EACCES where the mapping may not be
+	 * executed from (Linux: !VM_MAYEXEC).
+	 */
+	int (*source_page)(struct sgx_call *call, uint64_t uaddr, const void **page);
+	/* A signal is pending for the caller's thread: stop between pages. */
+	bool (*signal_pending)(struct sgx_call *call);
+	/* Is fd of the caller an open /dev/sgx_provision? */
+	bool (*is_provision_fd)(struct sgx_call *call, int fd);
+
+	/*
+	 * Memory of one enclave.  encl_memory: ECREATE succeeded, ELRANGE is
+	 * known (sgx_encl_info()); size the file, seal it, map it.  Called
+	 * without a lock.  Return: 0 or -ENOMEM: CREATE fails, and may be tried
+	 * again.
+	 * encl_free: nothing refers to the enclave any more, its pages are gone.
+	 */
+	int (*encl_memory)(struct sgx_encl *encl);
+	void (*encl_free)(struct sgx_encl *encl);
+	/*
+	 * Bytes of EPC pages: the package's epc_mem_ops, given through (their
+	 * ctx is host_ctx).  fill() of a child page puts it at
+	 * linaddr - SECS.BASE of that enclave's file, but a TCS' and a SECS'
+	 * bytes stay with the daemon (a client finds a hole).
+	 */
+	const struct epc_mem_ops *epc_mem;
+	/*
+	 * TCS page became valid (its bytes) or went away (NULL): its TCS slot.
+	 * Called with encl->lock held.
+	 */
+	void (*tcs_publish)(struct sgx_encl *encl, uint64_t offset, const struct sgx_tcs *tcs);
+	/*
+	 * Let mm see the resident page at addr (one page), writable or not.
+	 * Called with encl->lock held: it stays resident meanwhile.
+	 * Return: 0; -EAGAIN where the mapping changed meanwhile (the access is
+	 * to be retried); -ENOENT where mm does not map it.
+	 */
+	int (*page_grant)(struct sgx_mm *mm, struct sgx_encl *encl, uint64_t addr, bool write);
+	/* One line to the machine's log. */
+	void (*log)(void *host_ctx, const char *line);
+};
+
+#endif

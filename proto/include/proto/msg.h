@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Messages over sockets (AF_UNIX, SOCK_SEQPACKET): set-up, descriptors, tools.
+ *
+ * Two kinds of socket.  The *command* socket is inherited by every process of
+ * one `swsgx run` and never closed by them; when its last copy is closed the
+ * command is over.  Because many processes share it, nothing is ever received
+ * on it by them: each message carries a descriptor of the sender's *private*
+ * socket, on which the daemon answers.  The kernel vouches for the sender's pid
+ * (SCM_CREDENTIALS).
+ */
+#ifndef PROTO_MSG_H
+#define PROTO_MSG_H
+
+#include <proto/channel.h>
+
+enum proto_msg_type {
+	/*
+	 * Agent -> daemon, command socket, fds: private socket [, userfaultfd].
+	 * Answer: PROTO_MSG_CONNECTED, fds: channel memfd, machine page memfd.
+	 */
+	PROTO_MSG_CONNECT = 1,
+	PROTO_MSG_CONNECTED,
+	/*
+	 * Agent or tool -> daemon, command socket, fd: private socket: thread
+	 * tid of the sending process is about to execve.  The daemon attaches
+	 * and answers PROTO_MSG_EXEC_READY on the private socket (status 0 or
+	 * -errno: exec without injection is not possible).  Then either the exec
+	 * happens, or the sender writes PROTO_MSG_EXEC_FAILED on the private
+	 * socket and waits for PROTO_MSG_EXEC_DETACHED.
+	 */
+	PROTO_MSG_EXEC,
+	PROTO_MSG_EXEC_READY,
+	PROTO_MSG_EXEC_FAILED,
+	PROTO_MSG_EXEC_DETACHED,
+	/* Descriptors that belong to an RPC answer; slot = number of the RPC slot */
+	PROTO_MSG_FDS,
+	/* Tool -> daemon, a fresh connection to the machine's socket */
+	PROTO_MSG_RUN,		/* this connection becomes a command socket; answer PROTO_MSG_OK */
+	PROTO_MSG_STAT,		/* answer: PROTO_MSG_TEXT, JSON, in as many messages as it takes, then OK */
+	PROTO_MSG_STOP,		/* answer OK, then the daemon ends; status -EBUSY if clients, unless arg & 1 */
+	PROTO_MSG_TEXT,
+	PROTO_MSG_OK,
+};
+
+/* What survives an exec in the virtual signal state. */
+struct proto_exec {
+	uint32_t tid;		/* thread that will call execve */
+	uint32_t flags;		/* PROTO_EXEC_* */
+	uint64_t sigmask;	/* the program's mask (all 64 bits, virtual) */
+	uint64_t sigignored;	/* signals the program ignores, of the agent's own */
+	int32_t command_fd;	/* number of the command socket in the process */
+	int32_t private_fds;	/* first of the agent's descriptor numbers below it, see agent */
+};
+#define PROTO_EXEC_FILTERED	(1u << 0) /* the seccomp filter is installed already */
+#define PROTO_EXEC_STAGE2	(1u << 1) /* so is its second stage */
+
+struct proto_msg {
+	uint32_t magic, version;
+	uint32_t type;		/* enum proto_msg_type */
+	int32_t status;		/* answers: 0 or -errno */
+	uint32_t arg;
+	uint32_t slot;
+	union {
+		struct proto_exec exec;
+		uint64_t words[8];
+	};
+};
+
+#define PROTO_TEXT_MAX	(32u << 10)	/* bytes after struct proto_msg in a PROTO_MSG_TEXT */
+
+#endif

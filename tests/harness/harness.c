@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <harness/harness.h>
+
+#include <dirent.h>
+#include <fnmatch.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define FD_MAX 1024
+
+/* Shared between a test's processes and the runner. */
+struct verdict {
+	volatile int skipped;
+	char reason[480];
+};
+
+static struct harness_test *tests;
+static struct harness_test **tests_tail = &tests;
+static struct verdict *verdict;
+
+/**
+ * harness_register() - add a test to the list; what TEST() calls at start
+ * @test: static
+ */
+void harness_register(struct harness_test *test)
+{
+	*tests_tail = test;
+	tests_tail = &test->next;
+}
+
+/**
+ * harness_fail() - say why, and end the process with HARNESS_EXIT_FAIL
+ */
+void harness_fail(const char *file, int line, const char *fmt, ...)
+{
+	va_list ap;
+
+	flockfile(stderr);
+	fprintf(stderr, "# %s:%d: ", file, line);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+	fflush(stderr);
+	funlockfile(stderr);
+	_exit(HARNESS_EXIT_FAIL);
+}
+
+void harness_fail_eq(const char *file, int line, const char *a_text, const char *b_text,
+		     unsigned long long a, unsigned long long b)
+{
+	harness_fail(file, line, "%s is 0x%llx (%lld), %s is 0x%llx (%lld)", a_text, a,
+		     (long long)a, b_text, b, (long long)b);
+}
+
+static void hex(char *out, const unsigned char *bytes, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		sprintf(out + 3 * i, "%02x ", bytes[i]);
+	out[3 * count] = 0;
+}
+
+void harness_fail_mem(const char *file, int line, const char *a_text, const char *b_text,
+		      const void *a, const void *b, size_t size)
+{
+	const unsigned char *x = a, *y = b;
+	char x_hex[3 * 16 + 1], y_hex[3 * 16 + 1];
+	size_t at = 0, count;
+
+	while (at < size && x[at] == y[at])
+		at++;
+	count = size - at < 16 ? size - at : 16;
+	hex(x_hex, x + at, count);
+	hex(y_hex, y + at, count);
+	harness_fail(file, line, "%s and %s differ at byte %zu of %zu: %s/ %s", a_text, b_text, at,
+		     size, x_hex, y_hex);
+}
+
+/**
+ * harness_skip() - end the test as skipped, with a reason for people
+ */
+void harness_skip(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(verdict->reason, sizeof(verdict->reason), fmt, ap);
+	va_end(ap);
+	verdict->skipped = 1;
+	_exit(HARNESS_EXIT_SKIP);
+}
+
+/* Mark the open descriptors; those that the listing itself uses are left out. */
+static void list_fds(bool open_fds[FD_MAX])
+{
+	DIR *dir = opendir("/proc/self/fd");
+	struct dirent *entry;
+
+	memset(open_fds, 0, FD_MAX * sizeof(open_fds[0]));
+	if (!dir)
+		return;
+	while ((entry = readdir(dir))) {
+		int fd = atoi(entry->d_name);
+
+		if (entry->d_name[0] != '.' && fd != dirfd(dir) && fd < FD_MAX)
+			open_fds[fd] = true;
+	}
+	closedir(dir);
+}
+
+static void check_fd_leak(const bool before[FD_MAX], const char *file)
+{
+	bool after[FD_MAX];
+
+	list_fds(after);
+	for (int fd = 0; fd < FD_MAX; fd++) {
+		char path[32], target[256];
+		ssize_t size;
+
+		if (!after[fd] || before[fd])
+			continue;
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		size = readlink(path, target, sizeof(target) - 1);
+		target[size > 0 ? size : 0] = 0;
+		harness_fail(file, 0, "descriptor %d leaked: %s", fd, target);
+	}
+}
+
+static void __attribute__((noreturn)) run_child(const struct harness_test *test,
+						const sigset_t *mask)
+{
+	static bool fds[FD_MAX];
+
+	setpgid(0, 0);
+	dup2(STDERR_FILENO, STDOUT_FILENO);
+	/* Sanitizers catch some signals and exit instead. */
+	if (test->signal)
+		signal(test->signal, SIG_DFL);
+	sigprocmask(SIG_SETMASK, mask, NULL);
+	list_fds(fds);
+	test->run();
+	check_fd_leak(fds, test->file);
+	exit(0);
+}
+
+/* Wait until the child is a zombie; not reaped, so that its pid stays ours. */
+static bool wait_child(pid_t pid, unsigned int timeout, const sigset_t *sigchld)
+{
+	struct timespec now, end;
+
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	end.tv_sec += timeout;
+	for (;;) {
+		siginfo_t info = { 0 };
+		struct timespec slice = { .tv_sec = 1 };
+
+		if (!waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) &&
+		    info.si_pid == pid)
+			return true;
+		clock_gettime(CLOCK_MONOTONIC, &now);
+		if (now.tv_sec > end.tv_sec ||
+		    (now.tv_sec == end.tv_sec && now.tv_nsec >= end.tv_nsec))
+			return false;
+		sigtimedwait(sigchld, NULL, &slice);
+	}
+}
+
+static bool must_work(void)
+{
+	const char *value = getenv("SWSGX_MUST_WORK");
+
+	return value && !strcmp(value, "1");
+}
+
+/* Runs one test and prints its TAP line.  Return: true unless it failed. */
+static bool run_test(const struct harness_test *test, unsigned int number)
+{
+	char why[640] = "";
+	sigset_t sigchld, mask;
+	bool in_time;
+	pid_t pid;
+	int status;
+
+	sigemptyset(&sigchld);
+	sigaddset(&sigchld, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &sigchld, &mask);
+	memset(verdict, 0, sizeof(*verdict));
+	fflush(NULL);
+	pid = fork();
+	if (pid < 0) {
+		perror("fork");
+		exit(2);
+	}
+	if (!pid)
+		run_child(test, &mask);
+	setpgid(pid, pid);
+	in_time = wait_child(pid, test->timeout, &sigchld);
+	kill(-pid, SIGKILL);
+	waitpid(pid, &status, 0);
+	sigprocmask(SIG_SETMASK, &mask, NULL);
+
+	if (!in_time)
+		snprintf(why, sizeof(why), "no end within %u s", test->timeout);
+	else if (verdict->skipped && must_work())
+		snprintf(why, sizeof(why), "skipped, which SWSGX_MUST_WORK forbids: %s",
+			 verdict->reason);
+	else if (verdict->skipped)
+		;
+	else if (test->signal && !(WIFSIGNALED(status) && WTERMSIG(status) == test->signal))
+		snprintf(why, sizeof(why), "not ended by signal %d (wait status 0x%x)",
+			 test->signal, (unsigned int)status);
+	else if (!test->signal && WIFSIGNALED(status))
+		snprintf(why, sizeof(why), "killed by signal %d (%s)", WTERMSIG(status),
+			 strsignal(WTERMSIG(status)));
+	else if (!test->signal && WEXITSTATUS(status))
+		snprintf(why, sizeof(why), "exit status %d", WEXITSTATUS(status));
+
+	if (why[0])
+		fprintf(stderr, "# %s: %s\n", test->name, why);
+	printf("%s %u - %s", why[0] ? "not ok" : "ok", number, test->name);
+	if (!why[0] && verdict->skipped)
+		printf(" # SKIP %s", verdict->reason);
+	putchar('\n');
+	fflush(stdout);
+	return !why[0];
+}
+
+static bool wanted(const struct harness_test *test, char **patterns, int count)
+{
+	if (!count)
+		return true;
+	for (int i = 0; i < count; i++)
+		if (!fnmatch(patterns[i], test->name, 0))
+			return true;
+	return false;
+}
+
+/**
+ * harness_main() - run the registered tests that the arguments ask for
+ *
+ * Return: the exit status: 0, 1 where a test failed, 2 for wrong arguments.
+ */
+int harness_main(int argc, char **argv)
+{
+	unsigned int repeat = 1, number = 0, failed = 0, count = 0;
+	int first = 1;
+
+	for (; first < argc && argv[first][0] == '-'; first++) {
+		if (!strcmp(argv[first], "--list")) {
+			for (struct harness_test *t = tests; t; t = t->next)
+				puts(t->name);
+			return 0;
+		}
+		if (!strcmp(argv[first], "--repeat") && first + 1 < argc) {
+			repeat = (unsigned int)strtoul(argv[++first], NULL, 0);
+			continue;
+		}
+		fprintf(stderr, "usage: %s [--list] [--repeat N] [NAME-PATTERN...]\n", argv[0]);
+		return 2;
+	}
+	verdict = mmap(NULL, sizeof(*verdict), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+		       -1, 0);
+	if (verdict == MAP_FAILED) {
+		perror("mmap");
+		return 2;
+	}
+	for (struct harness_test *t = tests; t; t = t->next)
+		count += wanted(t, argv + first, argc - first);
+	if (!count) {
+		fprintf(stderr, "%s: no test of that name\n", argv[0]);
+		return 2;
+	}
+	printf("1..%u\n", count * repeat);
+	for (unsigned int round = 0; round < repeat; round++)
+		for (struct harness_test *t = tests; t; t = t->next)
+			if (wanted(t, argv + first, argc - first))
+				failed += !run_test(t, ++number);
+	return failed ? 1 : 0;
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Tests with a known outcome, which self.sh compares with what is reported. */
+#include <harness/harness.h>
+
+#include <stdlib.h>
+#include <unistd.h>
+
+TEST(pass)
+{
+	CHECK(true);
+	CHECK_EQ(2, 1 + 1);
+	CHECK_STR("a", "a");
+	CHECK_MEM("ab", "ab", 2);
+	CHECK_ERRNO(close(-1), EBADF);
+	CHECK_SYS(getpid());
+}
+
+TEST(fail_check)
+{
+	CHECK(getpid() == 0);
+}
+
+TEST(fail_eq)
+{
+	CHECK_EQ(getpid(), 0);
+}
+
+TEST(fail_str)
+{
+	CHECK_STR("a", "b");
+}
+
+TEST(fail_mem)
+{
+	CHECK_MEM("ab", "ac", 2);
+}
+
+TEST(fail_signal)
+{
+	abort();
+}
+
+TEST(fail_exit)
+{
+	_exit(3);
+}
+
+TEST(fail_fd_leak)
+{
+	CHECK_SYS(dup(2));
+}
+
+TEST_TIMEOUT(fail_timeout, 1)
+{
+	pause();
+}
+
+EXPECT_SIGNAL(pass_signal, SIGSEGV)
+{
+	raise(SIGSEGV);
+}
+
+EXPECT_SIGNAL(fail_no_signal, SIGSEGV)
+{
+}
+
+TEST(skip)
+{
+	SKIP("because %d", 7);
+}

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A host for kernel/ that is all in memory: a package with a small EPC, user
+ * memory of which each page may lack permissions, and every answer of the host
+ * at the test's command.
+ *
+ * Used by unit tests, the model test and the ioctl fuzzer; a broken rule ends
+ * the process through CHECK().
+ */
+#ifndef TESTS_UNIT_KERNEL_FIXTURE_H
+#define TESTS_UNIT_KERNEL_FIXTURE_H
+
+#include <cpu/leaf.h>
+#include <cpu/measure.h>
+#include <cpu/sigstruct.h>
+#include <harness/harness.h>
+#include <kernel/sgx.h>
+
+/* <asm/sgx.h> is what programs include; the ioctl ABI comes from there. */
+#include <asm/sgx.h>
+
+#define KFX_ERESTARTSYS 512
+
+#define KFX_EPC_BASE	0x180000000ull
+#define KFX_USER_BASE	0x10000000ull
+#define KFX_USER_PAGES	48u
+
+/* Where helpers put what ioctls take; each in a page of its own */
+#define KFX_ARG		 (KFX_USER_BASE + 0 * 4096)
+#define KFX_SECS	 (KFX_USER_BASE + 1 * 4096)
+#define KFX_SECINFO	 (KFX_USER_BASE + 2 * 4096)
+#define KFX_SIGSTRUCT	 (KFX_USER_BASE + 3 * 4096)
+#define KFX_SOURCE	 (KFX_USER_BASE + 8 * 4096)
+#define KFX_NOWHERE	 0x6666000ull /* never mapped */
+
+#define KFX_BASE	 0x500000000000ull
+#define KFX_SIZE	 0x40000ull /* 64 pages */
+
+#define KFX_PROVISION_FD 77
+
+/* What a page of user memory lacks */
+#define KFX_NO_READ    1u
+#define KFX_NO_WRITE   2u
+#define KFX_NO_MAYEXEC 4u
+
+#define KFX_REG	       (SGX_PT_REG << SGX_SECINFO_PT_SHIFT)
+#define KFX_TCS	       (SGX_PT_TCS << SGX_SECINFO_PT_SHIFT)
+#define KFX_R	       SGX_SECINFO_R_BIT
+#define KFX_W	       SGX_SECINFO_W_BIT
+#define KFX_X	       SGX_SECINFO_X_BIT
+
+struct kfx;
+
+/* A process, with its one thread's calls. */
+struct sgx_call {
+	struct kfx *k;
+	uint8_t (*user)[4096];
+	uint8_t lacks[KFX_USER_PAGES];
+	int signal_after; /* pages until a signal is pending; < 0: never */
+	unsigned int sources; /* source pages asked for */
+};
+
+struct sgx_mm {
+	int page_grant; /* the host's answer */
+	unsigned int grants;
+	uint64_t addr; /* of the last one */
+	bool write;
+};
+
+struct kfx {
+	struct cpu_package pkg;
+	struct epcm_entry *epcm;
+	uint8_t (*epc)[4096];
+	uint8_t *there; /* of each EPC page: it has bytes */
+	struct sgx_subsystem *sgx;
+
+	struct sgx_call call; /* what helpers use unless told otherwise */
+
+	/* The host's answers, and what it was asked */
+	int fill_after; /* fills until one fails; < 0: never */
+	int encl_memory;
+	bool busy; /* a thread is inside, says the host */
+	unsigned int logs, encl_memories, encl_frees, tcs_live;
+	char last_log[128];
+};
+
+/* An enclave and what was measured of it so far */
+struct kfx_encl {
+	struct kfx *k;
+	struct sgx_call *call;
+	struct sgx_encl *encl;
+	struct cpu_measure measure;
+	struct sgx_secs secs;
+};
+
+struct kfx *kfx_new(unsigned int epc_pages, unsigned int sections, bool debug_checks);
+void kfx_free(struct kfx *k);
+const struct sgx_host_ops *kfx_host_ops(void);
+/* Everything that must hold between two calls; of a fixture nobody else uses */
+void kfx_check(struct kfx *k);
+/* Fails the test unless every EPC page is free */
+void kfx_check_all_free(struct kfx *k);
+
+void kfx_call_init(struct kfx *k, struct sgx_call *call);
+void kfx_call_exit(struct sgx_call *call);
+void *kfx_user(struct sgx_call *call, uint64_t uaddr, size_t size);
+void kfx_put(struct sgx_call *call, uint64_t uaddr, const void *data, size_t size);
+void kfx_lack(struct sgx_call *call, uint64_t uaddr, uint8_t lacks);
+
+/* A legal 64-bit debug enclave */
+void kfx_secs(struct sgx_secs *secs, uint64_t base, uint64_t size);
+void kfx_tcs(struct sgx_tcs *tcs);
+
+void kfx_open(struct kfx *k, struct kfx_encl *e);
+void kfx_release(struct kfx_encl *e);
+long kfx_create(struct kfx_encl *e, const struct sgx_secs *secs);
+/* From KFX_SOURCE on; *count is what the ioctl wrote back */
+long kfx_add(struct kfx_encl *e, uint64_t offset, uint64_t length, uint64_t secinfo, uint64_t flags,
+	     uint64_t *count);
+void kfx_sigstruct(const struct kfx_encl *e, struct sgx_sigstruct_arch *sig);
+void kfx_sign(struct sgx_sigstruct_arch *sig);
+long kfx_init(struct kfx_encl *e, const struct sgx_sigstruct_arch *sig);
+/* open, CREATE, a TCS at 0, RW at 1 and 2, R at 3, RX at 4; initialised if asked */
+void kfx_enclave(struct kfx *k, struct kfx_encl *e, bool init);
+
+#endif

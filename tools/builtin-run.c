@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * swsgx run: become a program on a machine that has SGX.
+ *
+ * This process turns into the program, so that pid, exit status, signals and job
+ * control are the program's own.  The machine is a process beside it, nobody's
+ * child; it holds the other end of the command socket, whose last copy closes
+ * when the last process of the command has ended.
+ */
+#include "builtin.h"
+#include "util.h"
+
+#include <daemon/daemon.h>
+#include <proto/agent.h>
+#include <proto/msg.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum {
+	EXIT_NOT_EXECUTABLE = 126,
+	EXIT_NOT_FOUND = 127,
+};
+
+/* The signals that the agent owns: never blocked or ignored at an exec */
+static const int own_signals[] = { SIGILL, SIGSEGV, SIGBUS, SIGFPE, SIGTRAP, SIGSYS };
+#define OWN_SIGNALS (sizeof(own_signals) / sizeof(own_signals[0]))
+
+static void usage(FILE *out)
+{
+	fputs("Usage: swsgx run [OPTION...] [--] PROGRAM [ARGUMENT...]\n"
+	      "\n"
+	      "Run PROGRAM where /dev/sgx_enclave and the SGX instructions are there.\n"
+	      "Its exit status is the command's; 125: the machine could not be started,\n"
+	      "126: PROGRAM could not be executed, 127: it was not found.\n"
+	      "\n"
+	      "  --epc SIZE      EPC of the machine, 64K to 1024G (default 128M)\n"
+	      "  --machine NAME  join a machine of 'swsgx machine start' instead of\n"
+	      "                  starting one for this command\n"
+	      "  --help          show this\n",
+	      out);
+}
+
+/* Status of `swsgx run` where the program never ran, as env(1) and timeout(1) */
+#define EXIT_NO_MACHINE 125
+
+static int connect_named(const char *name, pid_t *pid)
+{
+	int fd = machine_connect(name, pid), ret;
+
+	if (fd == -ENOENT) {
+		tool_error("there is no machine '%s' (start it with 'swsgx machine start %s')",
+			   name, name);
+		return -1;
+	}
+	if (fd < 0) {
+		tool_error("cannot reach machine '%s': %s", name, strerror(-fd));
+		return -1;
+	}
+	ret = machine_ask(fd, PROTO_MSG_RUN, 0, NULL);
+	if (ret) {
+		tool_error("machine '%s' refuses: %s", name, strerror(-ret));
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static int start_private(uint64_t epc_size, pid_t *pid)
+{
+	struct daemon_options options = { .epc_size = epc_size, .ready_fd = -1 };
+	struct daemon_ready ready;
+	int sp[2], ret;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sp)) {
+		tool_error("socketpair: %s", strerror(errno));
+		return -1;
+	}
+	options.command_fd = sp[1];
+	ret = daemon_spawn(&options, &ready);
+	close(sp[1]);
+	if (ret) {
+		tool_error("%s", ready.message);
+		close(sp[0]);
+		return -1;
+	}
+	if (ready.message[0])
+		tool_warn("%s", ready.message);
+	*pid = ready.pid;
+	return sp[0];
+}
+
+static bool is_free(int fd)
+{
+	return fcntl(fd, F_GETFD) < 0 && errno == EBADF;
+}
+
+/*
+ * Out of the program's way: high, but below what select() and old programs can
+ * take; the agent's other descriptors lie right below.  Return: number, or -1.
+ */
+static int move_high(int fd)
+{
+	struct rlimit rl = { .rlim_cur = 1024 };
+	int high, count;
+
+	getrlimit(RLIMIT_NOFILE, &rl);
+	high = (int)(rl.rlim_cur < 1024 ? rl.rlim_cur : 1024) - 1;
+	for (; high - PROTO_FD_COUNT > 2; high--) {
+		for (count = 0; count < PROTO_FD_COUNT && is_free(high - count); count++)
+			;
+		if (count < PROTO_FD_COUNT)
+			continue;
+		if (dup3(fd, high, 0) < 0)
+			break;
+		close(fd);
+		return high;
+	}
+	tool_error("no %d free descriptors in a row below %d (ulimit -n)", PROTO_FD_COUNT, high);
+	return -1;
+}
+
+static int send_message(int sock, const struct proto_msg *msg, int fd)
+{
+	union {
+		struct cmsghdr align;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control = { 0 };
+	struct iovec iov = { .iov_base = (void *)(uintptr_t)msg, .iov_len = sizeof(*msg) };
+	struct msghdr hdr = { .msg_iov = &iov, .msg_iovlen = 1 };
+	struct cmsghdr *cmsg;
+
+	if (fd >= 0) {
+		hdr.msg_control = control.space;
+		hdr.msg_controllen = sizeof(control.space);
+		cmsg = CMSG_FIRSTHDR(&hdr);
+		cmsg->cmsg_level = SOL_SOCKET;
+		cmsg->cmsg_type = SCM_RIGHTS;
+		cmsg->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(cmsg), &fd, sizeof(fd));
+	}
+	return sendmsg(sock, &hdr, MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+/* Return: status of the message; -EPIPE: the machine died. */
+static int await(int sock, enum proto_msg_type type)
+{
+	struct proto_msg msg;
+	ssize_t n;
+
+	do
+		n = recv(sock, &msg, sizeof(msg), 0);
+	while (n < 0 && errno == EINTR);
+	if (n != (ssize_t)sizeof(msg))
+		return -EPIPE;
+	if (msg.magic != PROTO_MAGIC || msg.version != PROTO_VERSION || msg.type != type)
+		return -EPROTO;
+	return msg.status;
+}
+
+/*
+ * A blocked or ignored SIGSYS would kill the program at its first trap.  What the
+ * caller wanted of these six goes to the agent, which keeps to it virtually.
+ */
+static void signals_for_exec(struct proto_exec *exec)
+{
+	sigset_t now, own;
+
+	sigprocmask(SIG_SETMASK, NULL, &now);
+	sigemptyset(&own);
+	for (int sig = 1; sig < 65; sig++)
+		if (sigismember(&now, sig) == 1)
+			exec->sigmask |= 1ull << (sig - 1);
+	for (size_t i = 0; i < OWN_SIGNALS; i++) {
+		struct sigaction sa;
+
+		sigaddset(&own, own_signals[i]);
+		if (!sigaction(own_signals[i], NULL, &sa) && sa.sa_handler == SIG_IGN) {
+			exec->sigignored |= 1ull << (own_signals[i] - 1);
+			signal(own_signals[i], SIG_DFL);
+		}
+	}
+	sigprocmask(SIG_UNBLOCK, &own, NULL);
+}
+
+static int exec_program(int command, pid_t daemon, char **argv)
+{
+	struct proto_msg msg = {
+		.magic = PROTO_MAGIC,
+		.version = PROTO_VERSION,
+		.type = PROTO_MSG_EXEC,
+	};
+	int sp[2], ret, error;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sp)) {
+		tool_error("socketpair: %s", strerror(errno));
+		return EXIT_NO_MACHINE;
+	}
+	msg.exec.tid = (uint32_t)syscall(SYS_gettid);
+	msg.exec.command_fd = command;
+	msg.exec.private_fds = PROTO_FD_PRIVATE(command);
+	signals_for_exec(&msg.exec);
+	/* Yama: the machine is not our parent.  EINVAL: there is no Yama */
+	(void)prctl(PR_SET_PTRACER, (unsigned long)daemon, 0, 0, 0);
+	(void)prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+	ret = send_message(command, &msg, sp[1]);
+	close(sp[1]);
+	if (!ret)
+		ret = await(sp[0], PROTO_MSG_EXEC_READY);
+	if (ret) {
+		tool_error("the machine cannot attach to this process: %s%s", strerror(-ret),
+			   ret == -EPERM ? " (is it traced by strace or gdb, or is "
+					   "kernel.yama.ptrace_scope 2 or 3?)"
+					 : "");
+		return EXIT_NO_MACHINE;
+	}
+	execvp(argv[0], argv);
+	error = errno;
+	msg.type = PROTO_MSG_EXEC_FAILED;
+	msg.status = -error;
+	if (!send_message(sp[0], &msg, -1))
+		(void)await(sp[0], PROTO_MSG_EXEC_DETACHED);
+	tool_error("cannot run %s: %s", argv[0], strerror(error));
+	return error == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;
+}
+
+/**
+ * cmd_run() - swsgx run
+ * @argc: arguments
+ * @argv: arguments
+ *
+ * Return: only if the program does not run
+ */
+int cmd_run(int argc, char **argv)
+{
+	static const struct option longs[] = {
+		{ "epc", required_argument, NULL, 'e' },
+		{ "machine", required_argument, NULL, 'm' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	uint64_t epc_size = 0;
+	const char *name = NULL;
+	pid_t daemon = 0;
+	int c, command;
+
+	while ((c = tool_getopt(argc, argv, "+:h", longs)) != -1) {
+		switch (c) {
+		case 'e':
+			if (!tool_parse_size(optarg, &epc_size) || epc_size < DAEMON_EPC_MIN ||
+			    epc_size > DAEMON_EPC_MAX || epc_size % 4096)
+				return tool_usage_error("--epc %s: not whole pages of 4K between "
+							"64K and 1024G",
+							optarg);
+			break;
+		case 'm':
+			if (!machine_name_valid(optarg))
+				return tool_usage_error("--machine %s: not a machine's name",
+							optarg);
+			name = optarg;
+			break;
+		case 'h':
+			usage(stdout);
+			return tool_finish_stdout();
+		default:
+			return TOOL_USAGE;
+		}
+	}
+	if (optind == argc)
+		return tool_usage_error("which program?");
+	if (name && epc_size)
+		return tool_usage_error("machine '%s' has its EPC already: --epc and --machine do "
+					"not go together",
+					name);
+	if (name)
+		command = connect_named(name, &daemon);
+	else
+		command = start_private(epc_size ? epc_size : DAEMON_EPC_DEFAULT, &daemon);
+	if (command < 0)
+		return EXIT_NO_MACHINE;
+	command = move_high(command);
+	if (command < 0)
+		return EXIT_NO_MACHINE;
+	fflush(NULL);
+	return exec_program(command, daemon, argv + optind);
+}
