@@ -354,7 +354,8 @@ int dev_of_fd(int fd, uint64_t *id);
 long proc_do_execve(struct agent_thread *t, agent_ucontext *uc);
 void proc_exec_abandon(struct agent_thread *t);
 void proc_do_clone(struct agent_thread *t, agent_ucontext *uc);
-/* The hlt of a clone slot.  False: rip is not in one. */
+bool proc_in_clone_slot(uint64_t rip);
+/* The hlt of a clone slot.  False: rip is not at one. */
 bool proc_clone_done(struct agent_thread **t, agent_ucontext *uc);
 long agent_reissue(struct agent_thread *t, agent_ucontext *uc);
 long agent_pass(agent_ucontext *uc);

@@ -145,6 +145,14 @@ static void dispatch(struct agent_thread *t, agent_ucontext *uc, int sig, agent_
 		sig_deliver(t, uc, sig, info, restore_mask);
 		return;
 	}
+	/* A clone slot: settled first; what else is sent there waits for its hlt. */
+	if (proc_in_clone_slot(regs->ip)) {
+		if (!sent && sig == SIGSEGV && proc_clone_done(&t, uc))
+			return;
+		t->pending_own |= SIGBIT(sig);
+		t->pending_info[sig_own_index(sig)] = *info;
+		return;
+	}
 	if (agent_in_text(regs->ip)) {
 		/* on the program's stack: the plain-call entry */
 		if (!sent && own_fault(t, uc, sig))
@@ -153,10 +161,6 @@ static void dispatch(struct agent_thread *t, agent_ucontext *uc, int sig, agent_
 			agent_panic(AGENT_PANIC_NESTED, regs->ip);
 	}
 	t->enter_frame = NULL;
-
-	/* A clone slot: settled first, whatever the signal. */
-	if (!sent && sig == SIGSEGV && proc_clone_done(&t, uc))
-		return;
 
 	if (t->lp.tcs) {
 		if (enclave_trap(t, uc, sig, info))

@@ -294,6 +294,15 @@ static void stat_message(struct machine *m, struct conn *c, bool text)
 	free(report);
 }
 
+/* A command that runs need not have a client yet: its agent connects when it must. */
+static bool busy(struct machine *m)
+{
+	for (struct conn *c = m->conns; c; c = c->next)
+		if (c->command)
+			return true;
+	return m->clients || atomic_load(&m->execs);
+}
+
 /**
  * control_message() - the first message of a connection
  * @m:		machine
@@ -315,7 +324,7 @@ void control_message(struct machine *m, struct conn *c, const struct proto_msg *
 		stat_message(m, c, msg->arg & 1);
 		break;
 	case PROTO_MSG_STOP:
-		if ((m->clients || atomic_load(&m->execs)) && !force) {
+		if (busy(m) && !force) {
 			reply(c, PROTO_MSG_OK, -EBUSY, NULL, 0);
 			break;
 		}

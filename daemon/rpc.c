@@ -232,12 +232,19 @@ static int64_t serve_fault(struct sgx_call *call)
 	struct mapping map;
 
 	/*
-	 * The protection was true when the thread looked, and our table may be
-	 * ahead of it (MAP is asked before the system call).  A mapping of
-	 * another enclave is neither's: the access is run again.
+	 * The agent may know the protection (then it was true when the thread
+	 * looked, and our table may be ahead of it: MAP is asked before the
+	 * system call), or leave it to the table.  A mapping of another enclave
+	 * is neither's: the access is run again.
 	 */
-	if (mm_find(mm, fault.addr, &map) && map.encl != call->encl->ino)
-		return PROTO_VERDICT_RETRY;
+	if (mm_find(mm, fault.addr, &map)) {
+		if (map.encl != call->encl->ino)
+			return PROTO_VERDICT_RETRY;
+		if (call->slot.a3 == ~0ull)
+			fault.vm_prot = map.prot;
+	} else if (call->slot.a3 == ~0ull) {
+		return PROTO_VERDICT_SIGBUS;
+	}
 	verdict = sgx_fault(mm, call->encl->sgx, &fault);
 	call->slot.r0 = fault.error_code;
 	switch (verdict) {

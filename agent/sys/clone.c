@@ -138,6 +138,11 @@ static struct agent_thread *child_shared(struct agent_clone_slot *slot, agent_uc
 	return t;
 }
 
+bool proc_in_clone_slot(uint64_t rip)
+{
+	return rip - SLOTS_START < PROTO_AGENT_CLONE_COUNT * PROTO_AGENT_CLONE_SIZE;
+}
+
 bool proc_clone_done(struct agent_thread **thread, agent_ucontext *uc)
 {
 	struct sigcontext_64 *regs = UC_REGS(uc);
@@ -146,8 +151,7 @@ bool proc_clone_done(struct agent_thread **thread, agent_ucontext *uc)
 	struct agent_thread *t = *thread;
 	bool child = regs->ax == 0;
 
-	if (off >= PROTO_AGENT_CLONE_COUNT * PROTO_AGENT_CLONE_SIZE ||
-	    off % PROTO_AGENT_CLONE_SIZE != SYSCALL_LEN)
+	if (!proc_in_clone_slot(regs->ip) || off % PROTO_AGENT_CLONE_SIZE != SYSCALL_LEN)
 		return false;
 	slot = &PROC->clone[off / PROTO_AGENT_CLONE_SIZE];
 	if (!slot->busy)

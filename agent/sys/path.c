@@ -328,7 +328,7 @@ static bool empty_path(uint64_t uaddr)
 	return !uaddr || (copy_in(&c, uaddr, 1) && !c);
 }
 
-/* stat, lstat, fstat, newfstatat, statx, access, faccessat(2), readlink(at) */
+/* stat, lstat, fstat, newfstatat, statx, access, faccessat(2), readlink(at), xattrs */
 bool path_do_other(agent_ucontext *uc, long *ret)
 {
 	uint64_t nr = UC_REGS(uc)->ax;
@@ -339,6 +339,10 @@ bool path_do_other(agent_ucontext *uc, long *ret)
 	case __NR_lstat:
 	case __NR_access:
 	case __NR_readlink:
+	case __NR_getxattr:
+	case __NR_lgetxattr:
+	case __NR_listxattr:
+	case __NR_llistxattr:
 		a = answer_at(uc_arg(uc, 0));
 		break;
 	case __NR_fstat:
@@ -377,6 +381,14 @@ bool path_do_other(agent_ucontext *uc, long *ret)
 	case __NR_faccessat:
 	case __NR_faccessat2:
 		*ret = answer_access(a, uc_arg(uc, 2));
+		break;
+	case __NR_getxattr:
+	case __NR_lgetxattr:
+		*ret = -ENODATA;
+		break;
+	case __NR_listxattr:
+	case __NR_llistxattr:
+		*ret = 0;
 		break;
 	default:
 		*ret = -EINVAL; /* readlink of what is no link */

@@ -154,6 +154,10 @@ static bool simple_call(struct agent_thread *t, agent_ucontext *uc, long *ret)
 	case __NR_faccessat2:
 	case __NR_readlink:
 	case __NR_readlinkat:
+	case __NR_getxattr:
+	case __NR_lgetxattr:
+	case __NR_listxattr:
+	case __NR_llistxattr:
 		if (!path_do_other(uc, ret))
 			*ret = agent_pass(uc);
 		return true;

@@ -362,9 +362,11 @@ long kfx_create(struct kfx_encl *e, const struct sgx_secs *secs)
 	return ret;
 }
 
-/* What EADD and EEXTEND of this page add to the measurement. */
-static void measure_page(struct kfx_encl *e, uint64_t offset, uint64_t secinfo, bool extend,
-			 const uint8_t *page)
+/**
+ * kfx_measure() - what EADD and, if asked, EEXTEND of a page add to the measurement
+ */
+void kfx_measure(struct kfx_encl *e, uint64_t offset, uint64_t secinfo, bool extend,
+		 const uint8_t *page)
 {
 	cpu_measure_eadd(&e->measure, offset, secinfo);
 	for (uint64_t at = 0; extend && at < 4096; at += SGX_EEXTEND_SIZE)
@@ -392,8 +394,8 @@ long kfx_add(struct kfx_encl *e, uint64_t offset, uint64_t length, uint64_t seci
 	if (count)
 		*count = arg.count;
 	for (uint64_t at = 0; arg.count != 0xdead && at < arg.count; at += 4096)
-		measure_page(e, offset + at, secinfo, flags & SGX_PAGE_MEASURE,
-			     kfx_user(e->call, KFX_SOURCE + at, 4096));
+		kfx_measure(e, offset + at, secinfo, flags & SGX_PAGE_MEASURE,
+			    kfx_user(e->call, KFX_SOURCE + at, 4096));
 	return ret;
 }
 

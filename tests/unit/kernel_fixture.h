@@ -117,6 +117,8 @@ long kfx_create(struct kfx_encl *e, const struct sgx_secs *secs);
 /* From KFX_SOURCE on; *count is what the ioctl wrote back */
 long kfx_add(struct kfx_encl *e, uint64_t offset, uint64_t length, uint64_t secinfo, uint64_t flags,
 	     uint64_t *count);
+void kfx_measure(struct kfx_encl *e, uint64_t offset, uint64_t secinfo, bool extend,
+		 const uint8_t *page);
 void kfx_sigstruct(const struct kfx_encl *e, struct sgx_sigstruct_arch *sig);
 void kfx_sign(struct sgx_sigstruct_arch *sig);
 long kfx_init(struct kfx_encl *e, const struct sgx_sigstruct_arch *sig);

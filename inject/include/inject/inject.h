@@ -11,15 +11,6 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* The agent and vDSO images, embedded in the program that injects. */
-struct inject_images;
-
-/*
- * inject_images_get() - the images, built into this program
- * Return: never NULL.
- */
-const struct inject_images *inject_images_get(void);
-
 /**
  * inject_seize() - attach to the thread that is about to exec
  * @tid: of a thread stopped in nothing in particular

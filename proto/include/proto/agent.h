@@ -78,7 +78,7 @@ struct proto_agent_params {
 	uint32_t cpuid_faulting;	/* arch_prctl(ARCH_CPUID) works here */
 	uint32_t filter_len;
 	/* prctl(PR_SET_MM_MAP): so that the kernel's auxv names our vDSO */
-	uint64_t mm_map[12];		/* start_code ... env_end, see inject/inject.c */
+	uint64_t mm_map[13];		/* start_code ... env_end, see inject/inject.c */
 	uint32_t mm_map_valid;
 	uint32_t auxv_size;
 	uint64_t auxv[64];

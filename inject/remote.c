@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "remote.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+int remote_wait(pid_t pid, int *status)
+{
+	while (waitpid(pid, status, __WALL) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return WIFSTOPPED(*status) ? 0 : -ESRCH;
+}
+
+int remote_run(struct remote *r, const struct user_regs_struct *regs)
+{
+	int status, ret;
+
+	if (ptrace(PTRACE_SETREGS, r->pid, 0, regs) < 0)
+		return -errno;
+	for (;;) {
+		if (ptrace(PTRACE_CONT, r->pid, 0, 0) < 0)
+			return -errno;
+		ret = remote_wait(r->pid, &status);
+		if (ret < 0)
+			return ret;
+		/* a group stop or an interrupt has an event: go on */
+		if (WSTOPSIG(status) == SIGTRAP && status >> 16 == 0)
+			return 0;
+		if (status >> 16 == 0)
+			/* a fault of what we run there: all else is blocked */
+			return -EFAULT;
+	}
+}
+
+long remote_syscall(struct remote *r, long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d,
+		    uint64_t e, uint64_t f)
+{
+	struct user_regs_struct regs = r->regs;
+	int ret;
+
+	regs.rip = r->syscall_addr;
+	regs.rax = (uint64_t)nr;
+	regs.orig_rax = ~0ull;
+	regs.rdi = a;
+	regs.rsi = b;
+	regs.rdx = c;
+	regs.r10 = d;
+	regs.r8 = e;
+	regs.r9 = f;
+	ret = remote_run(r, &regs); /* SYSCALL; INT3 */
+	if (ret < 0)
+		return ret;
+	if (ptrace(PTRACE_GETREGS, r->pid, 0, &regs) < 0)
+		return -errno;
+	if (regs.rip != r->syscall_addr + 3)
+		return -EFAULT;
+	return (long)regs.rax;
+}
+
+int remote_read(const struct remote *r, uint64_t addr, void *buf, size_t size)
+{
+	ssize_t n = pread(r->mem, buf, size, (off_t)addr);
+
+	if (n < 0)
+		return -errno;
+	return (size_t)n == size ? 0 : -EFAULT;
+}
+
+int remote_write(const struct remote *r, uint64_t addr, const void *buf, size_t size)
+{
+	ssize_t n = pwrite(r->mem, buf, size, (off_t)addr);
+
+	if (n < 0)
+		return -errno;
+	return (size_t)n == size ? 0 : -EFAULT;
+}
