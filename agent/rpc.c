@@ -229,6 +229,7 @@ struct proto_slot *rpc_begin(enum proto_op op, uint64_t encl)
 				     offsetof(struct proto_slot, data) -
 					     offsetof(struct proto_slot, op));
 			slot->op = op;
+			slot->flags = PROTO_SLOT_TELLS_WAIT;
 			slot->encl = encl;
 			return slot;
 		}
@@ -258,16 +259,22 @@ static bool wait_done(struct proto_slot *slot)
 			return true;
 		__builtin_ia32_pause();
 	}
-	while (__atomic_load_n(&slot->state, __ATOMIC_ACQUIRE) != PROTO_DONE) {
-		long ret = sys4(__NR_futex, &slot->state, FUTEX_WAIT, PROTO_POSTED, &ts);
+	for (;;) {
+		uint32_t posted = PROTO_POSTED;
+		long ret;
 
+		/* say that a wake is wanted; DONE meanwhile shows as a failed exchange */
+		__atomic_compare_exchange_n(&slot->state, &posted, PROTO_WAITED, false,
+					    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+		if (__atomic_load_n(&slot->state, __ATOMIC_ACQUIRE) == PROTO_DONE)
+			return true;
+		ret = sys4(__NR_futex, &slot->state, FUTEX_WAIT, PROTO_WAITED, &ts);
 		if (ret == -ETIMEDOUT && (rpc_lost() || daemon_hung_up())) {
 			PROC->connected = 2;
 			mem_lost();
 			return false;
 		}
 	}
-	return true;
 }
 
 long rpc_call(struct proto_slot *slot)

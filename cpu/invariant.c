@@ -13,8 +13,8 @@
 
 struct check {
 	const struct cpu_package *pkg;
-	uint64_t counted;	/* sum of children x mix(SECS), as SECS say */
-	uint64_t named;		/* sum of mix(owner), as children say */
+	uint64_t counted; /* sum of children x mix(SECS), as SECS say */
+	uint64_t named; /* sum of mix(owner), as children say */
 	const char *why;
 };
 
@@ -100,7 +100,7 @@ static bool check_entry(struct check *c, epc_slot_t slot)
 
 bool cpu_check_invariants(const struct cpu_package *pkg, const char **why)
 {
-	struct check check = { .pkg = pkg }, *c = &check;
+	struct check check = {.pkg = pkg}, *c = &check;
 
 	for (epc_slot_t slot = 0; slot < pkg->epc_pages; slot++)
 		if (!check_entry(c, slot))

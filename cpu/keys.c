@@ -27,7 +27,7 @@ _Static_assert(sizeof(struct key_block) == 328, "no padding: all of it is hashed
 void keys_derive(const struct cpu_package *pkg, const struct key_dependencies *dep,
 		 uint8_t key[SGX_KEY_SIZE])
 {
-	struct key_block block = { .label = "swsgx key, not Intel SGX's" };
+	struct key_block block = {.label = "swsgx key, not Intel SGX's"};
 
 	block.dep = *dep;
 	memcpy(block.owner_epoch, pkg->owner_epoch, sizeof(block.owner_epoch));

@@ -13,7 +13,7 @@
  * the fuses and the padding are added in keys_derive().
  */
 struct key_dependencies {
-	uint16_t keyname;		/* enum sgx_keyname */
+	uint16_t keyname; /* enum sgx_keyname */
 	uint16_t isvprodid;
 	uint16_t isvsvn;
 	uint16_t configsvn;

@@ -30,8 +30,7 @@ static struct cpu_result leaf_done(struct cpu_package *pkg, struct cpu_regs *reg
 	return r;
 }
 
-struct cpu_result cpu_encls(struct cpu_package *pkg, const struct cpu_as *as,
-			    struct cpu_regs *regs)
+struct cpu_result cpu_encls(struct cpu_package *pkg, const struct cpu_as *as, struct cpu_regs *regs)
 {
 	/* clang-format off */
 	static const struct {

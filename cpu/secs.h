@@ -22,12 +22,12 @@
 #include <cpu/package.h>
 
 struct secs_hidden {
-	uint64_t eid;			/* SECS.EID: never reused */
-	uint32_t children;		/* atomic: EPC pages that name this SECS */
-	int32_t measure_lock;		/* exclusive in EADD, EEXTEND, EINIT */
-	uint8_t isvfamilyid[16];	/* from SIGSTRUCT */
+	uint64_t eid; /* SECS.EID: never reused */
+	uint32_t children; /* atomic: EPC pages that name this SECS */
+	int32_t measure_lock; /* exclusive in EADD, EEXTEND, EINIT */
+	uint8_t isvfamilyid[16]; /* from SIGSTRUCT */
 	uint8_t isvextprodid[16];
-	struct cpu_measure measure;	/* MRENCLAVE until EINIT closes it */
+	struct cpu_measure measure; /* MRENCLAVE until EINIT closes it */
 };
 
 #define SECS_HIDDEN_OFFSET 512u
@@ -48,9 +48,18 @@ static inline union secs_page *secs_get(const struct cpu_package *pkg, epc_slot_
 	return (union secs_page *)(void *)pkg->mem->bytes(pkg->mem_ctx, slot);
 }
 
+/*
+ * ATTRIBUTES' flags.  EINIT sets INIT while others may read the rest, which is
+ * constant: both are atomic.
+ */
+static inline uint64_t secs_flags(const union secs_page *secs)
+{
+	return __atomic_load_n(&secs->arch.attributes.flags, __ATOMIC_ACQUIRE);
+}
+
 static inline bool secs_initialised(const union secs_page *secs)
 {
-	return secs->arch.attributes.flags & SGX_ATTR_INIT_BIT;
+	return secs_flags(secs) & SGX_ATTR_INIT_BIT;
 }
 
 /* ELRANGE; right at the top of the address space too, where BASE + SIZE is 0. */

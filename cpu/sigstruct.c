@@ -6,16 +6,15 @@
 
 #include "crypto/crypto.h"
 
-static const uint8_t header[16] = { 0x06, 0, 0, 0, 0xe1, 0, 0, 0, 0, 0, 0x01, 0, 0, 0, 0, 0 };
-static const uint8_t header2[16] = { 0x01, 0x01, 0, 0, 0x60, 0, 0, 0,
-				     0x60, 0,	 0, 0, 0x01, 0, 0, 0 };
+static const uint8_t header[16] = {0x06, 0, 0, 0, 0xe1, 0, 0, 0, 0, 0, 0x01, 0, 0, 0, 0, 0};
+static const uint8_t header2[16] = {0x01, 0x01, 0, 0, 0x60, 0, 0, 0, 0x60, 0, 0, 0, 0x01, 0, 0, 0};
 
 /* The DER prefix of PKCS#1 1.5 for a SHA-256 digest */
-static const uint8_t digest_info[19] = { 0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01,
-					 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04, 0x20 };
+static const uint8_t digest_info[19] = {0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01,
+					0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04, 0x20};
 
-#define VENDOR_INTEL	0x8086u
-#define SIGNED_SIZE	(SGX_SIGSTRUCT_SIGNED1_SIZE + SGX_SIGSTRUCT_SIGNED2_SIZE)
+#define VENDOR_INTEL 0x8086u
+#define SIGNED_SIZE  (SGX_SIGSTRUCT_SIGNED1_SIZE + SGX_SIGSTRUCT_SIGNED2_SIZE)
 
 static void signed_message(const struct sgx_sigstruct_arch *sig, uint8_t message[SIGNED_SIZE])
 {
@@ -29,8 +28,7 @@ static void signed_message(const struct sgx_sigstruct_arch *sig, uint8_t message
 /* 00 01 FF..FF 00 DigestInfo, 352 bytes, and then the digest */
 static bool padding_ok(const uint8_t em[SGX_MODULUS_SIZE_BYTES])
 {
-	const unsigned int prefix_at =
-		SGX_MODULUS_SIZE_BYTES - SGX_HASH_SIZE - sizeof(digest_info);
+	const unsigned int prefix_at = SGX_MODULUS_SIZE_BYTES - SGX_HASH_SIZE - sizeof(digest_info);
 
 	if (em[0] != 0x00 || em[1] != 0x01 || em[prefix_at - 1] != 0x00)
 		return false;

@@ -379,8 +379,15 @@ int client_connect(struct machine *m, pid_t pid, int private_fd, int uffd)
 		ret = channel;
 		goto fail;
 	}
-	ret = -pthread_create(&c->thread, NULL, service, c);
+	/* Before the thread, which reads what this writes; events come to us alone */
+	ret = loop_add(m, &c->pidfd, c->pidfd.fd, EPOLLIN, pidfd_ready);
+	if (!ret)
+		ret = loop_add(m, &c->private, private_fd, EPOLLIN | EPOLLRDHUP, private_ready);
+	if (!ret)
+		ret = -pthread_create(&c->thread, NULL, service, c);
 	if (ret) {
+		loop_del(m, &c->pidfd);
+		loop_del(m, &c->private);
 		close(channel);
 		goto fail;
 	}
@@ -393,11 +400,7 @@ int client_connect(struct machine *m, pid_t pid, int private_fd, int uffd)
 	pthread_mutex_unlock(&m->lock);
 	fds[0] = channel;
 	fds[1] = m->page_fd;
-	ret = loop_add(m, &c->pidfd, c->pidfd.fd, EPOLLIN, pidfd_ready);
-	if (!ret)
-		ret = loop_add(m, &c->private, private_fd, EPOLLIN | EPOLLRDHUP, private_ready);
-	if (!ret)
-		ret = client_send(c, PROTO_MSG_CONNECTED, 0, fds, 2);
+	ret = client_send(c, PROTO_MSG_CONNECTED, 0, fds, 2);
 	close(channel);
 	if (ret)
 		client_end(c);

@@ -12,6 +12,8 @@
  * close tells the same.  So before believing it we ask the kernel: a read lease
  * on a file is given only if nobody has it open for writing (our own descriptor
  * of the memfd does not count, it was not made by open; our probe is read-only).
+ * The kernel tells inotify a moment before it gives the write access back, so a
+ * "somebody has" is asked again, in growing intervals, until the end.
  */
 #include "machine.h"
 
@@ -458,6 +460,7 @@ static bool unused(const struct enclave *e)
 	return errno != EAGAIN;
 }
 
+/* Something of it was closed: release it if that was the last. */
 static void closed(struct machine *m, int wd)
 {
 	struct enclave **p, *e;
@@ -467,11 +470,14 @@ static void closed(struct machine *m, int wd)
 		if ((*p)->wd == wd)
 			break;
 	e = *p;
-	if (!e || !atomic_load(&e->handed_out) || !unused(e)) {
-		pthread_mutex_unlock(&m->lock);
+	pthread_mutex_unlock(&m->lock);
+	if (!e || !atomic_load(&e->handed_out))
+		return;
+	e->doubt = !unused(e);
+	if (e->doubt) {
+		m->recheck_ms = 1;
 		return;
 	}
-	pthread_mutex_unlock(&m->lock);
 	record(m, e);
 	/*
 	 * Nobody but this thread takes enclaves out of the list, but others may
@@ -518,4 +524,28 @@ void enclave_inotify_ready(struct machine *m, struct source *s, uint32_t events)
 			}
 		}
 	}
+}
+
+/**
+ * enclave_recheck() - ask again of enclaves of which something was closed
+ * @m: machine
+ *
+ * Context: main thread, every machine.recheck_ms milliseconds.
+ */
+void enclave_recheck(struct machine *m)
+{
+	int again = m->recheck_ms < 512 ? 2 * m->recheck_ms : 1000;
+	struct enclave **all;
+	uint32_t count;
+
+	m->recheck_ms = 0;
+	all = enclave_all(m, &count);
+	for (uint32_t i = 0; i < count; i++) {
+		if (all[i]->doubt)
+			closed(m, all[i]->wd);
+		enclave_put(all[i]);
+	}
+	free(all);
+	if (m->recheck_ms)
+		m->recheck_ms = again;
 }

@@ -280,7 +280,7 @@ int loop_run(struct machine *m)
 		ret = loop_add(m, &m->listener, m->listener.fd, EPOLLIN, listener_ready);
 	while (!ret && !over(m)) {
 		struct epoll_event ev;
-		int n = epoll_wait(m->epoll, &ev, 1, -1);
+		int n = epoll_wait(m->epoll, &ev, 1, m->recheck_ms ? m->recheck_ms : -1);
 
 		if (n < 0 && errno != EINTR)
 			ret = -errno;
@@ -288,6 +288,9 @@ int loop_run(struct machine *m)
 			struct source *s = ev.data.ptr;
 
 			s->ready(m, s, ev.events);
+		} else if (m->recheck_ms) {
+			/* A busy loop comes to it later: no harm, the EPC waits */
+			enclave_recheck(m);
 		}
 	}
 	while (m->clients)

@@ -91,6 +91,7 @@ struct enclave {
 	int memfd;   /* until CREATE has mapped it, -1 after */
 	int probe;   /* read-only; can take a read lease iff nobody has it open */
 	int wd;	     /* inotify watch */
+	bool doubt;  /* closed, but perhaps not for the last time; main thread */
 	atomic_bool handed_out; /* opened: its close is its end */
 	uint64_t id; /* EID, 0 before CREATE */
 	uint64_t base, size;
@@ -123,6 +124,7 @@ struct enclave **enclave_all(struct machine *m, uint32_t *ret_count);
 void enclave_counters(struct enclave *e, struct counters *c);
 /* Free the TCS slots that are held by threads that live no more. */
 void enclave_wipe_dead(struct enclave *e, pid_t dead);
+void enclave_recheck(struct machine *m);
 void enclave_inotify_ready(struct machine *m, struct source *s, uint32_t events);
 int enclave_host_memory(struct sgx_encl *sgx);
 void enclave_host_free(struct sgx_encl *sgx);
@@ -146,6 +148,7 @@ struct sgx_mm {
 
 int mm_insert(struct sgx_mm *mm, const struct mapping *new);
 int mm_remove(struct sgx_mm *mm, uint64_t start, uint64_t end);
+uint64_t mm_mapped_pages(struct sgx_mm *mm, uint64_t encl);
 bool mm_find(struct sgx_mm *mm, uint64_t addr, struct mapping *ret);
 int mm_page_grant(struct sgx_mm *mm, struct sgx_encl *sgx, uint64_t addr, bool write);
 
@@ -247,6 +250,7 @@ struct machine {
 	int lock_fd, dir_fd;
 	char socket_path[112];
 	struct conn *conns;
+	int recheck_ms; /* until enclave_recheck(), 0: not needed */
 	bool stopping;
 	bool private_over; /* the command has ended */
 	atomic_uint execs; /* exec threads that run */

@@ -152,6 +152,26 @@ int mm_remove(struct sgx_mm *mm, uint64_t start, uint64_t end)
 }
 
 /**
+ * mm_mapped_pages() - how much of an enclave an address space maps
+ * @mm:		address space
+ * @encl:	its inode number
+ *
+ * Return: pages.
+ */
+uint64_t mm_mapped_pages(struct sgx_mm *mm, uint64_t encl)
+{
+	uint64_t pages = 0;
+	uint32_t i;
+
+	pthread_mutex_lock(&mm->lock);
+	for (i = 0; i < mm->count; i++)
+		if (mm->mapping[i].encl == encl)
+			pages += (mm->mapping[i].end - mm->mapping[i].start) / SGX_PAGE_SIZE;
+	pthread_mutex_unlock(&mm->lock);
+	return pages;
+}
+
+/**
  * mm_find() - the mapping at an address
  * @mm:		address space
  * @addr:	any byte

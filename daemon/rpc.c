@@ -214,9 +214,14 @@ static int64_t serve_map(struct sgx_call *call)
 
 static int64_t serve_unmap(struct sgx_call *call)
 {
+	int ret;
+
 	if (!range_ok(call->slot.a0, call->slot.a1))
 		return -EINVAL;
-	return mm_remove(&call->client->mm, call->slot.a0, call->slot.a0 + call->slot.a1);
+	ret = mm_remove(&call->client->mm, call->slot.a0, call->slot.a0 + call->slot.a1);
+
+	call->slot.r0 = mm_mapped_pages(&call->client->mm, call->slot.encl);
+	return ret;
 }
 
 static int64_t serve_fault(struct sgx_call *call)

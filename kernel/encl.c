@@ -236,6 +236,9 @@ static bool check_encl(struct sgx_encl *encl, const char **why)
 	if (!epc || epc->state != SGX_EPC_USED || epc->type != SGX_PT_SECS || epc->owner != encl)
 		return false;
 
+	*why = "page array is not in order";
+	if (!page_array_check(&encl->page_array))
+		return false;
 	last = (encl->size >> SGX_PAGE_SHIFT) - 1;
 	for (; (page = page_array_find(&encl->page_array, &index, last)); index++, count++)
 		if (!check_page(encl, index, page, why))

@@ -199,3 +199,28 @@ void page_array_destroy(struct page_array *array)
 		destroy_below(array->root, array->height - 1);
 	array->root = NULL;
 }
+
+static bool check_below(const struct page_node *node, unsigned int level)
+{
+	if (!node->used)
+		return false;
+	for (unsigned int slot = 0; slot < NODE_SLOTS; slot++) {
+		bool used = node->used >> slot & 1;
+
+		if (level ? used != !!node->child[slot] : used != !!node->page[slot].type)
+			return false;
+		if (level && used && !check_below(node->child[slot], level - 1))
+			return false;
+	}
+	return true;
+}
+
+/**
+ * page_array_check() - bitmaps and slots agree, and no node is empty
+ *
+ * Else a program could make nodes without end by pages that fail to be added.
+ */
+bool page_array_check(const struct page_array *array)
+{
+	return !array->root || check_below(array->root, array->height - 1);
+}

@@ -35,5 +35,6 @@ struct sgx_encl_page *page_array_load(const struct page_array *array, uint64_t i
 struct sgx_encl_page *page_array_find(const struct page_array *array, uint64_t *index,
 				      uint64_t last);
 void page_array_destroy(struct page_array *array);
+bool page_array_check(const struct page_array *array);
 
 #endif

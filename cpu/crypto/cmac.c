@@ -30,7 +30,7 @@ static void xor_block(uint8_t to[BLOCK], const uint8_t from[BLOCK])
 void crypto_cmac(const uint8_t key[CRYPTO_AES_KEY_SIZE], const void *data, size_t size,
 		 uint8_t mac[CRYPTO_AES_KEY_SIZE])
 {
-	uint8_t l[BLOCK] = { 0 }, k1[BLOCK], k2[BLOCK], last[BLOCK] = { 0 }, x[BLOCK] = { 0 };
+	uint8_t l[BLOCK] = {0}, k1[BLOCK], k2[BLOCK], last[BLOCK] = {0}, x[BLOCK] = {0};
 	const uint8_t *at = data;
 	AES_KEY aes;
 

@@ -9,10 +9,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CRYPTO_SHA256_STATE_WORDS	16	/* uint64_t: room for a SHA256_CTX */
-#define CRYPTO_SHA256_SIZE		32
-#define CRYPTO_AES_KEY_SIZE		16
-#define CRYPTO_RSA_SIZE			384	/* RSA-3072 */
+#define CRYPTO_SHA256_STATE_WORDS 16 /* uint64_t: room for a SHA256_CTX */
+#define CRYPTO_SHA256_SIZE	  32
+#define CRYPTO_AES_KEY_SIZE	  16
+#define CRYPTO_RSA_SIZE		  384 /* RSA-3072 */
 
 /* SHA-256 whose state is plain bytes: it may be copied and stored. */
 void crypto_sha256_init(uint64_t state[CRYPTO_SHA256_STATE_WORDS]);
@@ -29,8 +29,8 @@ void crypto_cmac(const uint8_t key[CRYPTO_AES_KEY_SIZE], const void *data, size_
 struct crypto_rsa {
 	uint8_t modulus[CRYPTO_RSA_SIZE];
 	uint8_t signature[CRYPTO_RSA_SIZE];
-	uint8_t q1[CRYPTO_RSA_SIZE];	/* S^2 / M */
-	uint8_t q2[CRYPTO_RSA_SIZE];	/* (S^3 - Q1 S M) / M */
+	uint8_t q1[CRYPTO_RSA_SIZE]; /* S^2 / M */
+	uint8_t q2[CRYPTO_RSA_SIZE]; /* (S^3 - Q1 S M) / M */
 };
 
 enum crypto_rsa_result {
@@ -43,8 +43,7 @@ enum crypto_rsa_result {
  * em: SIGNATURE^3 mod MODULUS, big-endian, as PKCS#1 writes an encoded message;
  * set on CRYPTO_RSA_OK.
  */
-enum crypto_rsa_result crypto_rsa_public(const struct crypto_rsa *rsa,
-					 uint8_t em[CRYPTO_RSA_SIZE]);
+enum crypto_rsa_result crypto_rsa_public(const struct crypto_rsa *rsa, uint8_t em[CRYPTO_RSA_SIZE]);
 
 /*
  * Sign with PKCS#1 1.5 and SHA-256, a PEM private key of 3072 bits with

@@ -61,7 +61,7 @@ static struct cpu_result add_page(struct cpu_package *pkg, epc_slot_t slot, epc_
 				  union secs_page *secs, const struct sgx_pageinfo *pageinfo,
 				  uint64_t secinfo_flags, const void *source)
 {
-	uint64_t attributes = secs->arch.attributes.flags;
+	uint64_t attributes = secs_flags(secs);
 	enum sgx_pt pt = SGX_SECINFO_PT(secinfo_flags);
 	struct cpu_result r = cpu_gp();
 	union eadd_page copy;

@@ -17,14 +17,12 @@
 #include "../operand.h"
 #include "../secs.h"
 
-/* Bits of XFRM that XSETBV would only take together. */
+/* Bits of XFRM, which has x87 and SSE, that XSETBV would only take together. */
 static bool xfrm_legal(uint64_t xfrm)
 {
-	const uint64_t sse = 1u << 1, avx = 1u << 2, mpx = 3u << 3, avx512 = 7u << 5;
+	const uint64_t avx = 1u << 2, mpx = 3u << 3, avx512 = 7u << 5;
 	const uint64_t cet = 3u << 11, tile = 3u << 17;
 
-	if ((xfrm & avx) && !(xfrm & sse))
-		return false;
 	if ((xfrm & avx512) && ((xfrm & avx512) != avx512 || !(xfrm & avx)))
 		return false;
 	return (!(xfrm & mpx) || (xfrm & mpx) == mpx) && (!(xfrm & cet) || (xfrm & cet) == cet) &&

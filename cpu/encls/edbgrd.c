@@ -23,8 +23,8 @@ static struct cpu_result debug_read(struct cpu_package *pkg, const struct epcm_e
 	uint64_t value;
 
 	/* A valid page of type PT_REG, PT_TCS or PT_VA. */
-	if (!entry->valid || (entry->pt != SGX_PT_REG && entry->pt != SGX_PT_TCS &&
-			      entry->pt != SGX_PT_VA))
+	if (!entry->valid ||
+	    (entry->pt != SGX_PT_REG && entry->pt != SGX_PT_TCS && entry->pt != SGX_PT_VA))
 		return epcm_pf(regs->rcx);
 	/* Pages that the enclave has not accepted yet have no content to show. */
 	if (entry->pending || entry->modified)
@@ -34,7 +34,7 @@ static struct cpu_result debug_read(struct cpu_package *pkg, const struct epcm_e
 		return cpu_gp();
 	/* The enclave allows debugging. */
 	if (entry->pt != SGX_PT_VA &&
-	    !(secs_get(pkg, entry->secs)->arch.attributes.flags & SGX_ATTR_DEBUG_BIT))
+	    !(secs_flags(secs_get(pkg, entry->secs)) & SGX_ATTR_DEBUG_BIT))
 		return cpu_gp();
 
 	memcpy(&value, pkg->mem->bytes(pkg->mem_ctx, slot) + offset, sizeof(value));

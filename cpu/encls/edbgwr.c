@@ -28,7 +28,7 @@ static struct cpu_result debug_write(struct cpu_package *pkg, const struct epcm_
 	if (entry->pt == SGX_PT_TCS && offset != offsetof(struct sgx_tcs, flags))
 		return cpu_gp();
 	/* The enclave allows debugging. */
-	if (!(secs_get(pkg, entry->secs)->arch.attributes.flags & SGX_ATTR_DEBUG_BIT))
+	if (!(secs_flags(secs_get(pkg, entry->secs)) & SGX_ATTR_DEBUG_BIT))
 		return cpu_gp();
 
 	memcpy(pkg->mem->bytes(pkg->mem_ctx, slot) + offset, &regs->rbx, sizeof(regs->rbx));

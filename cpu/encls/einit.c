@@ -18,10 +18,10 @@
 #include "../operand.h"
 #include "../secs.h"
 
-#define SIGSTRUCT_ALIGN		4096u
-#define EINITTOKEN_ALIGN	512u
-#define TOKEN_VALID_BIT		1u
-#define TOKEN_MACED_SIZE	192u
+#define SIGSTRUCT_ALIGN	 4096u
+#define EINITTOKEN_ALIGN 512u
+#define TOKEN_VALID_BIT	 1u
+#define TOKEN_MACED_SIZE 192u
 
 /* What EINIT works on: private copies, and what it computes from them. */
 struct einit {
@@ -124,7 +124,7 @@ static void commit(union secs_page *secs, const struct einit *in)
 	secs->arch.isvsvn = in->sig.isvsvn;
 	memcpy(secs->hidden.isvfamilyid, in->sig.isvfamilyid, sizeof(secs->hidden.isvfamilyid));
 	memcpy(secs->hidden.isvextprodid, in->sig.isvextprodid, sizeof(secs->hidden.isvextprodid));
-	secs->arch.attributes.flags |= SGX_ATTR_INIT_BIT;
+	__atomic_or_fetch(&secs->arch.attributes.flags, SGX_ATTR_INIT_BIT, __ATOMIC_RELEASE);
 }
 
 /* The checks on the SECS, which is held, and the commit. */
@@ -135,7 +135,7 @@ static struct cpu_result initialise(struct cpu_package *pkg, union secs_page *se
 	enum sgx_code code;
 
 	/* ISVFAMILYID is key separation's: 0 without ATTRIBUTES.KSS. */
-	if (!(secs->arch.attributes.flags & SGX_ATTR_KSS_BIT) &&
+	if (!(secs_flags(secs) & SGX_ATTR_KSS_BIT) &&
 	    !mem_is_zero(in->sig.isvfamilyid, sizeof(in->sig.isvfamilyid)))
 		return cpu_code(SGX_ERR_INVALID_SIG_STRUCT);
 	/* Nobody else uses MRENCLAVE, and the enclave is not initialised. */

@@ -5,7 +5,7 @@
 
 #include <cpu/leaf.h>
 
-#define ENCLS_LEAF(name) \
+#define ENCLS_LEAF(name)                                                                 \
 	struct cpu_result encls_##name(struct cpu_package *pkg, const struct cpu_as *as, \
 				       struct cpu_regs *regs) CPU_MUST_CHECK
 

@@ -19,9 +19,9 @@
 
 #define KEYREQUEST_ALIGN 512u
 
-#define KEYPOLICY_BITS 0x3fu
+#define KEYPOLICY_BITS	 0x3fu
 /* What came with key separation and sharing */
-#define KEYPOLICY_KSS_BITS \
+#define KEYPOLICY_KSS_BITS                                            \
 	(SGX_KEYPOLICY_NOISVPRODID_BIT | SGX_KEYPOLICY_CONFIGID_BIT | \
 	 SGX_KEYPOLICY_ISVFAMILYID_BIT | SGX_KEYPOLICY_ISVEXTPRODID_BIT)
 

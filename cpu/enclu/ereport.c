@@ -11,9 +11,9 @@
 #include "../operand.h"
 #include "../secs.h"
 
-#define TARGETINFO_ALIGN	512u
-#define REPORTDATA_ALIGN	128u
-#define REPORT_ALIGN		512u
+#define TARGETINFO_ALIGN 512u
+#define REPORTDATA_ALIGN 128u
+#define REPORT_ALIGN	 512u
 
 /* Everything but KEYID and MAC: what the processor says of the enclave. */
 static void describe(const struct cpu_package *pkg, const union secs_page *secs,
@@ -38,7 +38,7 @@ struct cpu_result enclu_ereport(struct cpu_package *pkg, const struct cpu_enclav
 {
 	struct enclave_operand target, data, output;
 	struct sgx_targetinfo targetinfo;
-	struct sgx_report report = { 0 };
+	struct sgx_report report = {0};
 	uint8_t key[SGX_KEY_SIZE];
 	struct cpu_result r;
 

@@ -295,6 +295,42 @@ static void print_hex(const char *name, const uint8_t *bytes, unsigned count)
 	putchar('\n');
 }
 
+/*
+ * Call the vDSO function.  An enclave that is left by an exception gives back the
+ * synthetic state: RBX, RBP and RSP are the vDSO's to restore, R12 to R15 are
+ * ours (see the note in <asm/sgx.h>).
+ */
+int call_vdso(unsigned long rdi, unsigned int leaf, struct sgx_enclave_run *run,
+	      vdso_sgx_enter_enclave_t function);
+__asm__(".pushsection .text\n"
+	".globl call_vdso\n"
+	".type call_vdso, @function\n"
+	"call_vdso:\n"
+	"	push	%rbp\n"
+	"	mov	%rsp, %rbp\n"
+	"	push	%r12\n"
+	"	push	%r13\n"
+	"	push	%r14\n"
+	"	push	%r15\n"
+	"	push	$0\n"
+	"	push	%rdx\n" /* the seventh argument */
+	"	mov	%rcx, %rax\n"
+	"	mov	%esi, %ecx\n"
+	"	xor	%esi, %esi\n"
+	"	xor	%edx, %edx\n"
+	"	xor	%r8d, %r8d\n"
+	"	xor	%r9d, %r9d\n"
+	"	call	*%rax\n"
+	"	lea	-32(%rbp), %rsp\n"
+	"	pop	%r15\n"
+	"	pop	%r14\n"
+	"	pop	%r13\n"
+	"	pop	%r12\n"
+	"	pop	%rbp\n"
+	"	ret\n"
+	".size call_vdso, . - call_vdso\n"
+	".popsection\n");
+
 /* Enter on TCS number tcs.  False where the enclave did not come back by EEXIT. */
 static bool enter(struct enclave *e, unsigned tcs, struct hello_call *call,
 		  struct sgx_enclave_run *run)
@@ -305,7 +341,7 @@ static bool enter(struct enclave *e, unsigned tcs, struct hello_call *call,
 	run->tcs = e->base + tcs * PAGE;
 	call->status = UINT64_MAX;
 	e->entries++;
-	ret = e->enter((unsigned long)call, 0, 0, EENTER, 0, 0, run);
+	ret = call_vdso((unsigned long)call, EENTER, run, e->enter);
 	if (ret)
 		die("__vdso_sgx_enter_enclave() returned %d", ret);
 	if (run->function == EEXIT) {

@@ -131,8 +131,8 @@ static void check_fd_leak(const bool before[FD_MAX], const char *file)
 	}
 }
 
-static void __attribute__((noreturn)) run_child(const struct harness_test *test,
-						const sigset_t *mask)
+static void __attribute__((noreturn))
+run_child(const struct harness_test *test, const sigset_t *mask)
 {
 	static bool fds[FD_MAX];
 
@@ -156,8 +156,8 @@ static bool wait_child(pid_t pid, unsigned int timeout, const sigset_t *sigchld)
 	clock_gettime(CLOCK_MONOTONIC, &end);
 	end.tv_sec += timeout;
 	for (;;) {
-		siginfo_t info = { 0 };
-		struct timespec slice = { .tv_sec = 1 };
+		siginfo_t info = {0};
+		struct timespec slice = {.tv_sec = 1};
 
 		if (!waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) &&
 		    info.si_pid == pid)

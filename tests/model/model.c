@@ -4,27 +4,27 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ATTR_EINITTOKEN	0x20ull
+#define ATTR_EINITTOKEN 0x20ull
 #define ATTR_KSS	0x80ull
 #define ATTR_DEBUG	0x2ull
 
 static struct cpu_result pf(uint64_t addr, uint32_t error)
 {
-	return (struct cpu_result){ .kind = CPU_FAULT, .vector = 14, .code = error, .addr = addr };
+	return (struct cpu_result){.kind = CPU_FAULT, .vector = 14, .code = error, .addr = addr};
 }
 
 static struct cpu_result gp(void)
 {
-	return (struct cpu_result){ .kind = CPU_FAULT, .vector = 13 };
+	return (struct cpu_result){.kind = CPU_FAULT, .vector = 13};
 }
 
 static struct cpu_result code(uint32_t sgx_code)
 {
-	return (struct cpu_result){ .kind = CPU_CODE, .code = sgx_code };
+	return (struct cpu_result){.kind = CPU_CODE, .code = sgx_code};
 }
 
-static const struct cpu_result done = { .kind = CPU_DONE };
-static const struct cpu_result host = { .kind = CPU_HOST };
+static const struct cpu_result done = {.kind = CPU_DONE};
+static const struct cpu_result host = {.kind = CPU_HOST};
 
 uint64_t model_epc_addr(epc_slot_t slot)
 {
@@ -312,7 +312,7 @@ struct cpu_result model_expect(const struct model *m, const struct step *s)
 
 static void hash_words(struct model_enclave *e, const char tag[8], uint64_t a, uint64_t b)
 {
-	uint8_t block[64] = { 0 };
+	uint8_t block[64] = {0};
 
 	memcpy(block, tag, 8);
 	memcpy(block + 8, &a, 8);
@@ -364,8 +364,8 @@ static void apply_eadd(struct model *m, const struct step *s, epc_slot_t slot)
 	memcpy(page->bytes, s->source, 4096);
 	if (flags >> 8 == SGX_PT_TCS) {
 		flags &= ~7ull;
-		memset(page->bytes, 0, 8);	/* STATE */
-		page->bytes[8] &= 0xfe;		/* DBGOPTIN */
+		memset(page->bytes, 0, 8); /* STATE */
+		page->bytes[8] &= 0xfe; /* DBGOPTIN */
 		memset(page->bytes + 24, 0, 4); /* CSSA */
 		memset(page->bytes + 40, 0, 8); /* AEP */
 	}

@@ -31,11 +31,11 @@ static uint64_t seed, rng_state, step_number, step_count = 1000000;
 static unsigned long long outcomes[2][16][4];
 
 /* Operands in ordinary memory: a page each, so that each can be missing */
-#define PAGEINFO	(MEM_BASE + 0x0000)
-#define SECINFO		(MEM_BASE + 0x1000)
-#define SOURCE		(MEM_BASE + 0x2000)
-#define SIGSTRUCT	(MEM_BASE + 0x3000)
-#define TOKEN		(MEM_BASE + 0x4000)
+#define PAGEINFO  (MEM_BASE + 0x0000)
+#define SECINFO	  (MEM_BASE + 0x1000)
+#define SOURCE	  (MEM_BASE + 0x2000)
+#define SIGSTRUCT (MEM_BASE + 0x3000)
+#define TOKEN	  (MEM_BASE + 0x4000)
 
 static uint64_t rng(void)
 {
@@ -117,7 +117,7 @@ static epc_slot_t encl_slot(void *ctx, uint64_t addr)
 	return step.stale != EPC_SLOT_NONE ? step.stale : model_lookup(&model, step.encl, addr);
 }
 
-static const struct cpu_as as = { .map = as_map };
+static const struct cpu_as as = {.map = as_map};
 
 /* Picking operands */
 
@@ -165,6 +165,7 @@ static uint64_t maybe_spoil(uint64_t addr)
 static void spoil_secs(struct sgx_secs *secs)
 {
 	step.bad_secs = true;
+	/* clang-format off */
 	switch (below(12)) {
 	case 0: secs->attributes.xfrm &= ~1ull; break;
 	case 1: secs->attributes.xfrm |= 1ull << 40; break;
@@ -179,6 +180,7 @@ static void spoil_secs(struct sgx_secs *secs)
 	case 10: secs->rsvd2[below(32)] = 0x80; break;
 	default: secs->size = 1ull << (36 + below(28)); break;
 	}
+	/* clang-format on */
 }
 
 static void make_ecreate(void)
@@ -242,7 +244,8 @@ static void make_eadd(void)
 	step.pageinfo.secs = maybe_spoil(model_epc_addr(secs));
 	step.pageinfo.linaddr = model.enclave[secs].base + 4096ull * below(16);
 	if (one_in(20))
-		step.pageinfo.linaddr = maybe_spoil(step.pageinfo.linaddr + model.enclave[secs].size);
+		step.pageinfo.linaddr =
+			maybe_spoil(step.pageinfo.linaddr + model.enclave[secs].size);
 	step.regs.rcx = maybe_spoil(model_epc_addr(pick_slot(one_in(10), -1)));
 }
 
@@ -368,18 +371,19 @@ static void make_enclu(void)
 	for (unsigned int i = 0; i < 3; i++) {
 		bool write = i == 2 || (i == 1 && step.leaf == SGX_EGETKEY);
 
-		page[i] = one_in(15) ? e->base + 4096ull * below(20) :
-				       pick_enclu_page(write ? SGX_SECINFO_W_BIT :
-							       SGX_SECINFO_R_BIT);
+		page[i] = one_in(15)
+				  ? e->base + 4096ull * below(20)
+				  : pick_enclu_page(write ? SGX_SECINFO_W_BIT : SGX_SECINFO_R_BIT);
 	}
 	step.regs.rbx = maybe_spoil(page[0] + 512 * below(8));
 	step.regs.rcx = maybe_spoil(page[1] + 128 * below(32));
 	step.regs.rdx = maybe_spoil(page[2] + 512 * below(8));
 	/* EGETKEY's request, in the page itself where there is one */
 	if (step.leaf == SGX_EGETKEY) {
-		epc_slot_t slot = step.stale != EPC_SLOT_NONE ?
-					  step.stale :
-					  model_lookup(&model, step.encl, step.regs.rbx & ~0xfffull);
+		epc_slot_t slot =
+			step.stale != EPC_SLOT_NONE
+				? step.stale
+				: model_lookup(&model, step.encl, step.regs.rbx & ~0xfffull);
 
 		step.keyname = one_in(4) ? (uint16_t)below(7) : SGX_KEYNAME_REPORT;
 		step.bad_request = one_in(10);
@@ -436,9 +440,9 @@ static void make_step(void)
 
 		step.leaf = SGX_EEXTEND;
 		step.regs.rcx = maybe_spoil(model_epc_addr(slot) + 256 * below(16));
-		step.regs.rbx = model_epc_addr(one_in(20) || model.page[slot].secs >= PAGES ?
-						       below(PAGES) :
-						       model.page[slot].secs);
+		step.regs.rbx = model_epc_addr(one_in(20) || model.page[slot].secs >= PAGES
+						       ? below(PAGES)
+						       : model.page[slot].secs);
 		step.regs.rbx = maybe_spoil(step.regs.rbx);
 	} else if (kind < 555) {
 		step.leaf = SGX_EINIT;
@@ -448,8 +452,8 @@ static void make_step(void)
 		step.regs.rcx = maybe_spoil(model_epc_addr(below(PAGES)));
 	} else if (kind < 840) {
 		step.leaf = one_in(2) ? SGX_EDBGRD : SGX_EDBGWR;
-		step.regs.rcx = maybe_spoil(model_epc_addr(pick_child()) +
-					    8 * below(one_in(3) ? 12 : 512));
+		step.regs.rcx =
+			maybe_spoil(model_epc_addr(pick_child()) + 8 * below(one_in(3) ? 12 : 512));
 	} else if (kind < 995) {
 		make_enclu();
 	} else {
@@ -503,9 +507,9 @@ static void compare_bytes(void)
 		/* The output is the processor's; the report names the enclave. */
 		uint64_t to = step.leaf == SGX_EREPORT ? step.regs.rdx : step.regs.rcx;
 
-		slot = step.stale != EPC_SLOT_NONE ?
-			       step.stale :
-			       model_lookup(&model, step.encl, to & ~0xfffull);
+		slot = step.stale != EPC_SLOT_NONE
+			       ? step.stale
+			       : model_lookup(&model, step.encl, to & ~0xfffull);
 		if (step.leaf == SGX_EREPORT &&
 		    memcmp(((struct sgx_report *)(void *)(epc[slot] + to % 4096))->mrenclave,
 			   model.enclave[step.encl].mrenclave, 32))
@@ -530,7 +534,7 @@ static void compare_bytes(void)
 
 static void run_step(void)
 {
-	struct cpu_enclave_as encl = { .slot = encl_slot };
+	struct cpu_enclave_as encl = {.slot = encl_slot};
 	struct cpu_result want, is;
 	struct cpu_regs before;
 	epc_slot_t held;
@@ -570,16 +574,16 @@ static void setup(void)
 		.max_size_32 = 31,
 		.max_size_64 = 36,
 		.flc = 1,
-		.xsave_size = { [2] = 256 },
-		.xsave_offset = { [2] = 576 },
+		.xsave_size = {[2] = 256},
+		.xsave_offset = {[2] = 576},
 	};
 	static const uint8_t fuses[CPU_FUSE_SIZE], boot[32];
 
 	pkg.epcm = epcm;
 	pkg.epc_pages = PAGES;
 	pkg.section_count = 2;
-	pkg.section[0] = (struct epc_section){ EPC_BASE_A, 0, EPC_PAGES_A };
-	pkg.section[1] = (struct epc_section){ EPC_BASE_B, EPC_PAGES_A, PAGES - EPC_PAGES_A };
+	pkg.section[0] = (struct epc_section){EPC_BASE_A, 0, EPC_PAGES_A};
+	pkg.section[1] = (struct epc_section){EPC_BASE_B, EPC_PAGES_A, PAGES - EPC_PAGES_A};
 	pkg.mem = &mem_ops;
 	cpu_package_init(&pkg, &config, fuses, boot);
 }
@@ -588,8 +592,8 @@ static void setup(void)
 static void report(void)
 {
 	static const char *const names[2][7] = {
-		{ "ECREATE", "EADD", "EINIT", "EREMOVE", "EDBGRD", "EDBGWR", "EEXTEND" },
-		{ "EREPORT", "EGETKEY" },
+		{"ECREATE", "EADD", "EINIT", "EREMOVE", "EDBGRD", "EDBGWR", "EEXTEND"},
+		{"EREPORT", "EGETKEY"},
 	};
 	bool missing = false;
 
@@ -622,8 +626,7 @@ int main(int argc, char **argv)
 			return 2;
 		}
 	}
-	printf("seed %llu, %llu steps\n", (unsigned long long)seed,
-	       (unsigned long long)step_count);
+	printf("seed %llu, %llu steps\n", (unsigned long long)seed, (unsigned long long)step_count);
 	fflush(stdout);
 	rng_state = seed;
 	setup();

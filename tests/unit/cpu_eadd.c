@@ -4,18 +4,18 @@
 
 #include <secs.h>
 
-#define REG_R	(SGX_PT_REG << SGX_SECINFO_PT_SHIFT | SGX_SECINFO_R_BIT)
-#define TCS	(SGX_PT_TCS << SGX_SECINFO_PT_SHIFT)
-#define ADDR	(FX_ENCL_BASE + 0x4000)
+#define REG_R (SGX_PT_REG << SGX_SECINFO_PT_SHIFT | SGX_SECINFO_R_BIT)
+#define TCS   (SGX_PT_TCS << SGX_SECINFO_PT_SHIFT)
+#define ADDR  (FX_ENCL_BASE + 0x4000)
 
 /* An enclave, right operands for one more page, one change, the outcome. */
-#define EADD_CASE(id, flags, change, check) \
-	TEST(eadd_##id) \
-	{ \
-		fx_enclave(); \
+#define EADD_CASE(id, flags, change, check)    \
+	TEST(eadd_##id)                        \
+	{                                      \
+		fx_enclave();                  \
 		fx_eadd(FX_SLOT, ADDR, flags); \
-		change; \
-		check; \
+		change;                        \
+		check;                         \
 	}
 #define EADD_GP(id, flags, change) EADD_CASE(id, flags, change, CHECK_GP(fx_encls(SGX_EADD)))
 #define EADD_OK(id, flags, change) EADD_CASE(id, flags, change, CHECK_DONE(fx_encls(SGX_EADD)))

@@ -5,17 +5,17 @@
 #include <secs.h>
 
 /* Right operands, one change, and what must come of it. */
-#define ECREATE_CASE(id, change, check) \
-	TEST(ecreate_##id) \
-	{ \
-		struct sgx_secs *secs; \
-\
-		fx_init(); \
-		fx_ecreate(); \
+#define ECREATE_CASE(id, change, check)  \
+	TEST(ecreate_##id)               \
+	{                                \
+		struct sgx_secs *secs;   \
+                                         \
+		fx_init();               \
+		fx_ecreate();            \
 		secs = &fx.source->secs; \
-		change; \
-		(void)secs; \
-		check; \
+		change;                  \
+		(void)secs;              \
+		check;                   \
 	}
 #define ECREATE_GP(id, change) ECREATE_CASE(id, change, CHECK_GP(fx_encls(SGX_ECREATE)))
 #define ECREATE_OK(id, change) ECREATE_CASE(id, change, CHECK_DONE(fx_encls(SGX_ECREATE)))

@@ -7,22 +7,22 @@
 #define FLAGS_OFFSET 8u
 
 /* Both leaves answer the same to these. */
-#define EDBG_CASE(id, change, expect) \
-	static void edbg_##id(unsigned int leaf) \
-	{ \
-		fx_enclave(); \
-		fx.regs = (struct cpu_regs){ .rbx = 0x1122334455667788, \
-					     .rcx = fx_epc(FX_RO) + 0x40 }; \
-		change; \
-		expect; \
-	} \
-	TEST(edbgrd_##id) \
-	{ \
-		edbg_##id(SGX_EDBGRD); \
-	} \
-	TEST(edbgwr_##id) \
-	{ \
-		edbg_##id(SGX_EDBGWR); \
+#define EDBG_CASE(id, change, expect)                                                              \
+	static void edbg_##id(unsigned int leaf)                                                   \
+	{                                                                                          \
+		fx_enclave();                                                                      \
+		fx.regs =                                                                          \
+			(struct cpu_regs){.rbx = 0x1122334455667788, .rcx = fx_epc(FX_RO) + 0x40}; \
+		change;                                                                            \
+		expect;                                                                            \
+	}                                                                                          \
+	TEST(edbgrd_##id)                                                                          \
+	{                                                                                          \
+		edbg_##id(SGX_EDBGRD);                                                             \
+	}                                                                                          \
+	TEST(edbgwr_##id)                                                                          \
+	{                                                                                          \
+		edbg_##id(SGX_EDBGWR);                                                             \
 	}
 
 static void no_debug(void)
@@ -37,15 +37,15 @@ EDBG_CASE(in_use, fx.epcm[FX_RO].lock = -1, CHECK_GP(fx_encls(leaf)))
 EDBG_CASE(shared, fx.epcm[FX_RO].lock = 2, CHECK_DONE(fx_encls(leaf)))
 EDBG_CASE(invalid, fx.regs.rcx = fx_epc(FX_SLOT), CHECK_EPCM_PF(fx_encls(leaf), fx_epc(FX_SLOT)))
 EDBG_CASE(secs, fx.regs.rcx = fx_epc(FX_SECS), CHECK_EPCM_PF(fx_encls(leaf), fx_epc(FX_SECS)))
-EDBG_CASE(trim, fx.pkg.config.sgx2 = 1; fx.epcm[FX_RO].pt = SGX_PT_TRIM,
-	  CHECK_EPCM_PF(fx_encls(leaf), fx_epc(FX_RO) + 0x40))
-EDBG_CASE(pending, fx.pkg.config.sgx2 = 1; fx.epcm[FX_RO].pending = 1,
-	  CHECK_CODE(fx_encls(leaf), SGX_ERR_PAGE_NOT_DEBUGGABLE))
-EDBG_CASE(modified, fx.pkg.config.sgx2 = 1; fx.epcm[FX_RO].modified = 1,
-	  CHECK_CODE(fx_encls(leaf), SGX_ERR_PAGE_NOT_DEBUGGABLE))
+EDBG_CASE(trim, fx.pkg.config.sgx2 = 1;
+	  fx.epcm[FX_RO].pt = SGX_PT_TRIM, CHECK_EPCM_PF(fx_encls(leaf), fx_epc(FX_RO) + 0x40))
+EDBG_CASE(pending, fx.pkg.config.sgx2 = 1;
+	  fx.epcm[FX_RO].pending = 1, CHECK_CODE(fx_encls(leaf), SGX_ERR_PAGE_NOT_DEBUGGABLE))
+EDBG_CASE(modified, fx.pkg.config.sgx2 = 1;
+	  fx.epcm[FX_RO].modified = 1, CHECK_CODE(fx_encls(leaf), SGX_ERR_PAGE_NOT_DEBUGGABLE))
 EDBG_CASE(not_debug, no_debug(), CHECK_GP(fx_encls(leaf)))
-EDBG_CASE(not_debug_tcs, no_debug(); fx.regs.rcx = fx_epc(FX_TCS) + FLAGS_OFFSET,
-	  CHECK_GP(fx_encls(leaf)))
+EDBG_CASE(not_debug_tcs, no_debug();
+	  fx.regs.rcx = fx_epc(FX_TCS) + FLAGS_OFFSET, CHECK_GP(fx_encls(leaf)))
 EDBG_CASE(beyond_tcs, fx.regs.rcx = fx_epc(FX_TCS) + 72, CHECK_GP(fx_encls(leaf)))
 
 TEST(edbgrd_done)
@@ -53,7 +53,7 @@ TEST(edbgrd_done)
 	uint64_t value;
 
 	fx_enclave();
-	fx.regs = (struct cpu_regs){ .rcx = fx_epc(FX_RO) + 4088 };
+	fx.regs = (struct cpu_regs){.rcx = fx_epc(FX_RO) + 4088};
 	CHECK_DONE(fx_encls(SGX_EDBGRD));
 	memcpy(&value, fx.epc[FX_RO].bytes + 4088, 8);
 	CHECK_EQ(fx.regs.rbx, value);
@@ -64,10 +64,10 @@ TEST(edbgrd_done)
 TEST(edbgrd_tcs_done)
 {
 	fx_enclave();
-	fx.regs = (struct cpu_regs){ .rcx = fx_epc(FX_TCS) + 16 };
+	fx.regs = (struct cpu_regs){.rcx = fx_epc(FX_TCS) + 16};
 	CHECK_DONE(fx_encls(SGX_EDBGRD));
 	CHECK_EQ(fx.regs.rbx, 0x3000); /* OSSA */
-	fx.regs = (struct cpu_regs){ .rcx = fx_epc(FX_TCS) + 64 };
+	fx.regs = (struct cpu_regs){.rcx = fx_epc(FX_TCS) + 64};
 	CHECK_DONE(fx_encls(SGX_EDBGRD));
 	CHECK_EQ(fx.regs.rbx, 0xfff00000fff);
 }
@@ -75,13 +75,13 @@ TEST(edbgrd_tcs_done)
 /* Of a VA slot one sees only whether it is taken. */
 TEST(edbgrd_va)
 {
-	uint64_t slots[3] = { 0, 7, 8 };
+	uint64_t slots[3] = {0, 7, 8};
 
 	fx_enclave();
-	fx.epcm[0] = (struct epcm_entry){ .valid = 1, .pt = SGX_PT_VA, .secs = EPC_SLOT_NONE };
+	fx.epcm[0] = (struct epcm_entry){.valid = 1, .pt = SGX_PT_VA, .secs = EPC_SLOT_NONE};
 	memcpy(fx.epc[0].bytes, slots, sizeof(slots));
 	for (unsigned int i = 0; i < 3; i++) {
-		fx.regs = (struct cpu_regs){ .rbx = 5, .rcx = fx_epc(0) + 8 * i };
+		fx.regs = (struct cpu_regs){.rbx = 5, .rcx = fx_epc(0) + 8 * i};
 		CHECK_DONE(fx_encls(SGX_EDBGRD));
 		CHECK_EQ(fx.regs.rbx, i == 2 ? ~0ull : 0);
 	}
@@ -90,8 +90,8 @@ TEST(edbgrd_va)
 TEST(edbgwr_va)
 {
 	fx_enclave();
-	fx.epcm[0] = (struct epcm_entry){ .valid = 1, .pt = SGX_PT_VA, .secs = EPC_SLOT_NONE };
-	fx.regs = (struct cpu_regs){ .rcx = fx_epc(0) };
+	fx.epcm[0] = (struct epcm_entry){.valid = 1, .pt = SGX_PT_VA, .secs = EPC_SLOT_NONE};
+	fx.regs = (struct cpu_regs){.rcx = fx_epc(0)};
 	CHECK_EPCM_PF(fx_encls(SGX_EDBGWR), fx_epc(0));
 }
 
@@ -101,7 +101,7 @@ TEST(edbgwr_done)
 	uint64_t value;
 
 	fx_enclave();
-	fx.regs = (struct cpu_regs){ .rbx = 0x1122334455667788, .rcx = fx_epc(FX_RO) + 0x40 };
+	fx.regs = (struct cpu_regs){.rbx = 0x1122334455667788, .rcx = fx_epc(FX_RO) + 0x40};
 	CHECK_DONE(fx_encls(SGX_EDBGWR));
 	CHECK_EQ(fx.regs.rax, SGX_OK);
 	memcpy(&value, fx.epc[FX_RO].bytes + 0x40, 8);
@@ -112,8 +112,8 @@ TEST(edbgwr_done)
 TEST(edbgwr_tcs_flags_done)
 {
 	fx_enclave();
-	fx.regs = (struct cpu_regs){ .rbx = SGX_TCS_DBGOPTIN_BIT,
-				     .rcx = fx_epc(FX_TCS) + FLAGS_OFFSET };
+	fx.regs = (struct cpu_regs){.rbx = SGX_TCS_DBGOPTIN_BIT,
+				    .rcx = fx_epc(FX_TCS) + FLAGS_OFFSET};
 	CHECK_DONE(fx_encls(SGX_EDBGWR));
 	CHECK_EQ(fx.epc[FX_TCS].tcs.flags, SGX_TCS_DBGOPTIN_BIT);
 }
@@ -124,7 +124,7 @@ TEST(edbgwr_tcs_other_fields)
 	for (unsigned int offset = 0; offset < 4096; offset += 8) {
 		if (offset == FLAGS_OFFSET)
 			continue;
-		fx.regs = (struct cpu_regs){ .rcx = fx_epc(FX_TCS) + offset };
+		fx.regs = (struct cpu_regs){.rcx = fx_epc(FX_TCS) + offset};
 		CHECK_GP(fx_encls(SGX_EDBGWR));
 	}
 }

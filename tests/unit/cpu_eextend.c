@@ -4,13 +4,13 @@
 
 #include <secs.h>
 
-#define EEXTEND_CASE(id, change, check) \
-	TEST(eextend_##id) \
-	{ \
-		fx_enclave(); \
+#define EEXTEND_CASE(id, change, check)    \
+	TEST(eextend_##id)                 \
+	{                                  \
+		fx_enclave();              \
 		fx_eextend(FX_REG, 0x100); \
-		change; \
-		check; \
+		change;                    \
+		check;                     \
 	}
 #define EEXTEND_GP(id, change) EEXTEND_CASE(id, change, CHECK_GP(fx_encls(SGX_EEXTEND)))
 
@@ -41,8 +41,7 @@ TEST(eextend_tcs_done)
 }
 
 EEXTEND_GP(secs_unaligned, fx.regs.rbx += 0x100)
-EEXTEND_CASE(secs_not_epc, fx.regs.rbx = FX_SOURCE,
-	     CHECK_EPCM_PF(fx_encls(SGX_EEXTEND), FX_SOURCE))
+EEXTEND_CASE(secs_not_epc, fx.regs.rbx = FX_SOURCE, CHECK_EPCM_PF(fx_encls(SGX_EEXTEND), FX_SOURCE))
 EEXTEND_GP(chunk_unaligned, fx.regs.rcx += 0x80)
 EEXTEND_GP(chunk_not_canonical, fx.regs.rcx |= 1ull << 62)
 EEXTEND_CASE(chunk_not_epc, fx.regs.rcx = FX_SOURCE,
@@ -54,8 +53,8 @@ EEXTEND_CASE(page_invalid, fx.regs.rcx = fx_epc(FX_SLOT),
 EEXTEND_CASE(page_is_secs, fx.regs.rcx = fx_epc(FX_SECS),
 	     CHECK_EPCM_PF(fx_encls(SGX_EEXTEND), fx_epc(FX_SECS)))
 EEXTEND_CASE(page_is_va, fx.epcm[0].valid = 1; fx.epcm[0].pt = SGX_PT_VA;
-	     fx.epcm[0].secs = EPC_SLOT_NONE; fx.regs.rcx = fx_epc(0),
-	     CHECK_EPCM_PF(fx_encls(SGX_EEXTEND), fx_epc(0)))
+	     fx.epcm[0].secs = EPC_SLOT_NONE;
+	     fx.regs.rcx = fx_epc(0), CHECK_EPCM_PF(fx_encls(SGX_EEXTEND), fx_epc(0)))
 EEXTEND_GP(not_the_pages_secs, fx.regs.rbx = fx_epc(FX_RO))
 EEXTEND_GP(measurement_in_use, secs_get(&fx.pkg, FX_SECS)->hidden.measure_lock = -1;
 	   fx.epcm[0].lock = 1)
@@ -64,5 +63,17 @@ TEST(eextend_initialised)
 {
 	fx_enclave_init();
 	fx_eextend(FX_REG, 0);
+	CHECK_GP(fx_encls(SGX_EEXTEND));
+}
+
+/* A SECS, but of another enclave: neither's measurement changes. */
+TEST(eextend_another_enclaves_secs)
+{
+	fx_enclave();
+	fx_ecreate();
+	fx.regs.rcx = fx_epc(0);
+	CHECK_DONE(fx_encls(SGX_ECREATE));
+	fx_eextend(FX_REG, 0);
+	fx.regs.rbx = fx_epc(0);
 	CHECK_GP(fx_encls(SGX_EEXTEND));
 }

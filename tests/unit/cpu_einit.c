@@ -7,19 +7,19 @@
 
 /* A built enclave, right operands, the signer authorised, one change, the outcome. */
 #define EINIT_CASE(id, change, check) \
-	TEST(einit_##id) \
-	{ \
-		fx_enclave(); \
-		fx_einit(); \
-		fx_authorise(); \
-		change; \
-		check; \
+	TEST(einit_##id)              \
+	{                             \
+		fx_enclave();         \
+		fx_einit();           \
+		fx_authorise();       \
+		change;               \
+		check;                \
 	}
-#define EINIT_GP(id, change)	    EINIT_CASE(id, change, CHECK_GP(fx_encls(SGX_EINIT)))
-#define EINIT_CODE(id, change, c)   EINIT_CASE(id, change, CHECK_CODE(fx_encls(SGX_EINIT), c))
-#define EINIT_OK(id, change)	    EINIT_CASE(id, change, CHECK_DONE(fx_encls(SGX_EINIT)))
+#define EINIT_GP(id, change)	  EINIT_CASE(id, change, CHECK_GP(fx_encls(SGX_EINIT)))
+#define EINIT_CODE(id, change, c) EINIT_CASE(id, change, CHECK_CODE(fx_encls(SGX_EINIT), c))
+#define EINIT_OK(id, change)	  EINIT_CASE(id, change, CHECK_DONE(fx_encls(SGX_EINIT)))
 
-#define ATTRIBUTES (secs_get(&fx.pkg, FX_SECS)->arch.attributes)
+#define ATTRIBUTES		  (secs_get(&fx.pkg, FX_SECS)->arch.attributes)
 
 TEST(einit_done)
 {
@@ -53,12 +53,10 @@ EINIT_GP(sigstruct_unaligned, fx.regs.rbx += 8)
 EINIT_GP(secs_unaligned, fx.regs.rcx += 8)
 EINIT_GP(token_unaligned, fx.regs.rdx += 256)
 EINIT_GP(token_not_canonical, fx.regs.rdx = 1ull << 48)
-EINIT_CASE(secs_not_epc, fx.regs.rcx = FX_SOURCE,
-	   CHECK_EPCM_PF(fx_encls(SGX_EINIT), FX_SOURCE))
+EINIT_CASE(secs_not_epc, fx.regs.rcx = FX_SOURCE, CHECK_EPCM_PF(fx_encls(SGX_EINIT), FX_SOURCE))
 EINIT_CASE(sigstruct_unmapped, fx.mem_unmapped[2] = true,
 	   CHECK_MEM_PF(fx_encls(SGX_EINIT), FX_SIGSTRUCT))
-EINIT_CASE(token_unmapped, fx.mem_unmapped[3] = true,
-	   CHECK_MEM_PF(fx_encls(SGX_EINIT), FX_TOKEN))
+EINIT_CASE(token_unmapped, fx.mem_unmapped[3] = true, CHECK_MEM_PF(fx_encls(SGX_EINIT), FX_TOKEN))
 
 /* SIGSTRUCT by itself */
 EINIT_CODE(header, fx.sig->header[0]++, SGX_ERR_INVALID_SIG_STRUCT)
@@ -78,8 +76,8 @@ EINIT_CASE(secs_invalid, fx.regs.rcx = fx_epc(FX_SLOT),
 	   CHECK_EPCM_PF(fx_encls(SGX_EINIT), fx_epc(FX_SLOT)))
 EINIT_CASE(secs_not_a_secs, fx.regs.rcx = fx_epc(FX_REG),
 	   CHECK_EPCM_PF(fx_encls(SGX_EINIT), fx_epc(FX_REG)))
-EINIT_CODE(isvfamilyid_without_kss, fx.sig->isvfamilyid[0] = 1; fx_sign(),
-	   SGX_ERR_INVALID_SIG_STRUCT)
+EINIT_CODE(isvfamilyid_without_kss, fx.sig->isvfamilyid[0] = 1;
+	   fx_sign(), SGX_ERR_INVALID_SIG_STRUCT)
 EINIT_GP(measurement_in_use, secs_get(&fx.pkg, FX_SECS)->hidden.measure_lock = -1;
 	 fx.epcm[0].lock = 1)
 TEST(einit_twice)
@@ -93,14 +91,14 @@ EINIT_CODE(enclavehash, fx.sig->enclavehash[31] ^= 1; fx_sign(), SGX_ERR_INVALID
 EINIT_CODE(einittoken_key_not_authorised, ATTRIBUTES.flags |= SGX_ATTR_EINITTOKEN_KEY_BIT;
 	   fx_einit(); fx.pkg.sgxlepubkeyhash[3]++, SGX_ERR_INVALID_ATTRIBUTE)
 EINIT_OK(einittoken_key_authorised, ATTRIBUTES.flags |= SGX_ATTR_EINITTOKEN_KEY_BIT; fx_einit())
-EINIT_CODE(attributes, fx.sig->attributes.flags ^= SGX_ATTR_DEBUG_BIT; fx_sign(),
-	   SGX_ERR_INVALID_ATTRIBUTE)
+EINIT_CODE(attributes, fx.sig->attributes.flags ^= SGX_ATTR_DEBUG_BIT;
+	   fx_sign(), SGX_ERR_INVALID_ATTRIBUTE)
 EINIT_OK(attributes_not_masked, fx.sig->attributes.flags ^= SGX_ATTR_DEBUG_BIT;
 	 fx.sig->attributemask.flags = ~SGX_ATTR_DEBUG_BIT; fx_sign())
 EINIT_CODE(xfrm, fx.sig->attributes.xfrm = 3; fx_sign(), SGX_ERR_INVALID_ATTRIBUTE)
 EINIT_OK(xfrm_not_masked, fx.sig->attributes.xfrm = 3; fx.sig->attributemask.xfrm = 3; fx_sign())
-EINIT_CODE(cet_attributes, fx.sig->cet_attributes = 1; fx.sig->cet_attributes_mask = 1; fx_sign(),
-	   SGX_ERR_INVALID_ATTRIBUTE)
+EINIT_CODE(cet_attributes, fx.sig->cet_attributes = 1; fx.sig->cet_attributes_mask = 1;
+	   fx_sign(), SGX_ERR_INVALID_ATTRIBUTE)
 EINIT_CODE(miscselect, fx.sig->miscselect = 1; fx_sign(), SGX_ERR_INVALID_ATTRIBUTE)
 EINIT_OK(miscselect_not_masked, fx.sig->miscselect = 1; fx.sig->miscmask = ~1u; fx_sign())
 EINIT_CODE(signer_not_authorised, fx.pkg.sgxlepubkeyhash[0]++, SGX_ERR_INVALID_EINITTOKEN)
@@ -134,32 +132,32 @@ static void remac(void)
 
 EINIT_OK(token, make_token())
 EINIT_CODE(token_of_debug_launch_enclave, ATTRIBUTES.flags &= ~SGX_ATTR_DEBUG_BIT; fx_einit();
-	   make_token(); fx.token->maskedattributesle.flags = SGX_ATTR_DEBUG_BIT; remac(),
-	   SGX_ERR_INVALID_EINITTOKEN)
+	   make_token(); fx.token->maskedattributesle.flags = SGX_ATTR_DEBUG_BIT;
+	   remac(), SGX_ERR_INVALID_EINITTOKEN)
 EINIT_OK(token_of_debug_launch_enclave_debug, make_token();
 	 fx.token->maskedattributesle.flags = SGX_ATTR_DEBUG_BIT; remac())
-EINIT_CODE(token_reserved_valid_bits, make_token(); fx.token->valid = 3; remac(),
-	   SGX_ERR_INVALID_EINITTOKEN)
-EINIT_CODE(token_reserved1, make_token(); fx.token->rsvd1[0] = 1; remac(),
-	   SGX_ERR_INVALID_EINITTOKEN)
-EINIT_CODE(token_reserved2, make_token(); fx.token->rsvd2[0] = 1; remac(),
-	   SGX_ERR_INVALID_EINITTOKEN)
-EINIT_CODE(token_reserved3, make_token(); fx.token->rsvd3[0] = 1; remac(),
-	   SGX_ERR_INVALID_EINITTOKEN)
+EINIT_CODE(token_reserved_valid_bits, make_token(); fx.token->valid = 3;
+	   remac(), SGX_ERR_INVALID_EINITTOKEN)
+EINIT_CODE(token_reserved1, make_token(); fx.token->rsvd1[0] = 1;
+	   remac(), SGX_ERR_INVALID_EINITTOKEN)
+EINIT_CODE(token_reserved2, make_token(); fx.token->rsvd2[0] = 1;
+	   remac(), SGX_ERR_INVALID_EINITTOKEN)
+EINIT_CODE(token_reserved3, make_token(); fx.token->rsvd3[0] = 1;
+	   remac(), SGX_ERR_INVALID_EINITTOKEN)
 EINIT_CODE(token_reserved4, make_token(); fx.token->rsvd4[23] = 1, SGX_ERR_INVALID_EINITTOKEN)
 EINIT_CODE(token_cpusvn, make_token(); fx.token->cpusvnle[7] = 6; remac(), SGX_ERR_INVALID_CPUSVN)
 EINIT_OK(token_cpusvn_older, make_token(); fx.token->cpusvnle[7] = 4; remac())
 EINIT_CODE(token_mac, make_token(); fx.token->mac[0] ^= 1, SGX_ERR_INVALID_EINITTOKEN)
-EINIT_CODE(token_maced_field, make_token(); fx.token->attributes.xfrm ^= 4,
-	   SGX_ERR_INVALID_EINITTOKEN)
+EINIT_CODE(token_maced_field, make_token();
+	   fx.token->attributes.xfrm ^= 4, SGX_ERR_INVALID_EINITTOKEN)
 EINIT_CODE(token_key_field, make_token(); fx.token->isvsvnle++, SGX_ERR_INVALID_EINITTOKEN)
 EINIT_CODE(token_of_another_machine, make_token(); fx.pkg.fuses[0]++, SGX_ERR_INVALID_EINITTOKEN)
-EINIT_CODE(token_mrenclave, make_token(); fx.token->mrenclave[0] ^= 1; remac(),
-	   SGX_ERR_INVALID_MEASUREMENT)
-EINIT_CODE(token_mrsigner, make_token(); fx.token->mrsigner[0] ^= 1; remac(),
-	   SGX_ERR_INVALID_MEASUREMENT)
-EINIT_CODE(token_attributes, make_token(); fx.token->attributes.xfrm = 3; remac(),
-	   SGX_ERR_INVALID_ATTRIBUTE)
+EINIT_CODE(token_mrenclave, make_token(); fx.token->mrenclave[0] ^= 1;
+	   remac(), SGX_ERR_INVALID_MEASUREMENT)
+EINIT_CODE(token_mrsigner, make_token(); fx.token->mrsigner[0] ^= 1;
+	   remac(), SGX_ERR_INVALID_MEASUREMENT)
+EINIT_CODE(token_attributes, make_token(); fx.token->attributes.xfrm = 3;
+	   remac(), SGX_ERR_INVALID_ATTRIBUTE)
 /* A valid token is looked at for an authorised signer too. */
-EINIT_CODE(token_bad_signer_authorised, make_token();
-	   fx.pkg.sgxlepubkeyhash[0]--; fx.token->mac[3] ^= 1, SGX_ERR_INVALID_EINITTOKEN)
+EINIT_CODE(token_bad_signer_authorised, make_token(); fx.pkg.sgxlepubkeyhash[0]--;
+	   fx.token->mac[3] ^= 1, SGX_ERR_INVALID_EINITTOKEN)

@@ -6,7 +6,7 @@
 
 static struct cpu_result eremove(epc_slot_t slot)
 {
-	fx.regs = (struct cpu_regs){ .rcx = fx_epc(slot) };
+	fx.regs = (struct cpu_regs){.rcx = fx_epc(slot)};
 	return fx_encls(SGX_EREMOVE);
 }
 
@@ -37,7 +37,7 @@ TEST(eremove_free_page_is_nothing_to_do)
 TEST(eremove_va_done)
 {
 	fx_enclave();
-	fx.epcm[0] = (struct epcm_entry){ .valid = 1, .pt = SGX_PT_VA, .secs = EPC_SLOT_NONE };
+	fx.epcm[0] = (struct epcm_entry){.valid = 1, .pt = SGX_PT_VA, .secs = EPC_SLOT_NONE};
 	fx.busy = true; /* VA pages belong to no enclave */
 	CHECK_DONE(eremove(0));
 	CHECK_EQ(fx.epcm[0].valid, 0);

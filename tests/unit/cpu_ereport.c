@@ -5,69 +5,70 @@
 #include <keys.h>
 #include <secs.h>
 
-#define TARGET	(FX_RO_ADDR + 0x000)
-#define DATA	(FX_ENCL_BASE + 0x4400) /* in FX_SLOT */
-#define REPORT	(FX_REG_ADDR + 0x200)
+#define TARGET (FX_RO_ADDR + 0x000)
+#define DATA   (FX_ENCL_BASE + 0x4400) /* in FX_SLOT */
+#define REPORT (FX_REG_ADDR + 0x200)
 
-#define PF_R (SGX_PF_U)
-#define PF_W (SGX_PF_U | SGX_PF_W)
-#define EPCM (SGX_PF_P | SGX_PF_SGX)
+#define PF_R   (SGX_PF_U)
+#define PF_W   (SGX_PF_U | SGX_PF_W)
+#define EPCM   (SGX_PF_P | SGX_PF_SGX)
 
 static void setup(void)
 {
 	fx_enclave();
-	fx_add(FX_SLOT, FX_ENCL_BASE + 0x4000, SGX_PT_REG << SGX_SECINFO_PT_SHIFT | SGX_SECINFO_R_BIT);
+	fx_add(FX_SLOT, FX_ENCL_BASE + 0x4000,
+	       SGX_PT_REG << SGX_SECINFO_PT_SHIFT | SGX_SECINFO_R_BIT);
 	fx_einit();
 	fx_authorise();
 	CHECK_DONE(fx_encls(SGX_EINIT));
-	fx.regs = (struct cpu_regs){ .rbx = TARGET, .rcx = DATA, .rdx = REPORT };
+	fx.regs = (struct cpu_regs){.rbx = TARGET, .rcx = DATA, .rdx = REPORT};
 }
 
 /*
  * The operand @reg, at @addr in page @slot, is refused for the same reasons
  * whichever it is.
  */
-#define OPERAND_CASES(name, reg, at, in_slot, align, access) \
-	TEST(ereport_##name##_unaligned) \
-	{ \
-		setup(); \
-		fx.regs.reg += (align) / 2; \
-		CHECK_GP(fx_enclu(SGX_EREPORT)); \
-	} \
-	TEST(ereport_##name##_outside_elrange) \
-	{ \
-		setup(); \
-		fx.regs.reg = FX_ENCL_BASE - 4096; \
-		CHECK_GP(fx_enclu(SGX_EREPORT)); \
-		fx.regs.reg = FX_ENCL_BASE + FX_ENCL_SIZE; \
-		CHECK_GP(fx_enclu(SGX_EREPORT)); \
-		fx.regs.reg |= 1ull << 63; \
-		CHECK_GP(fx_enclu(SGX_EREPORT)); \
-	} \
-	TEST(ereport_##name##_absent) \
-	{ \
-		setup(); \
-		fx.regs.reg = FX_ENCL_BASE + 0x8000; \
-		CHECK_PF(fx_enclu(SGX_EREPORT), FX_ENCL_BASE + 0x8000, access); \
-	} \
-	OPERAND_EPCM(name, invalid, at, access, move_away(in_slot)) \
-	OPERAND_EPCM(name, blocked, at, access, fx.epcm[in_slot].blocked = 1) \
-	OPERAND_EPCM(name, type, at, access, fx.epcm[in_slot].pt = SGX_PT_TCS; \
-		     fx.epcm[in_slot].rwx = 0) \
-	OPERAND_EPCM(name, pending, at, access, fx.pkg.config.sgx2 = 1; \
-		     fx.epcm[in_slot].pending = 1) \
-	OPERAND_EPCM(name, modified, at, access, fx.pkg.config.sgx2 = 1; \
-		     fx.epcm[in_slot].modified = 1) \
+#define OPERAND_CASES(name, reg, at, in_slot, align, access)                                      \
+	TEST(ereport_##name##_unaligned)                                                          \
+	{                                                                                         \
+		setup();                                                                          \
+		fx.regs.reg += (align) / 2;                                                       \
+		CHECK_GP(fx_enclu(SGX_EREPORT));                                                  \
+	}                                                                                         \
+	TEST(ereport_##name##_outside_elrange)                                                    \
+	{                                                                                         \
+		setup();                                                                          \
+		fx.regs.reg = FX_ENCL_BASE - 4096;                                                \
+		CHECK_GP(fx_enclu(SGX_EREPORT));                                                  \
+		fx.regs.reg = FX_ENCL_BASE + FX_ENCL_SIZE;                                        \
+		CHECK_GP(fx_enclu(SGX_EREPORT));                                                  \
+		fx.regs.reg |= 1ull << 63;                                                        \
+		CHECK_GP(fx_enclu(SGX_EREPORT));                                                  \
+	}                                                                                         \
+	TEST(ereport_##name##_absent)                                                             \
+	{                                                                                         \
+		setup();                                                                          \
+		fx.regs.reg = FX_ENCL_BASE + 0x8000;                                              \
+		CHECK_PF(fx_enclu(SGX_EREPORT), FX_ENCL_BASE + 0x8000, access);                   \
+	}                                                                                         \
+	OPERAND_EPCM(name, invalid, at, access, move_away(in_slot))                               \
+	OPERAND_EPCM(name, blocked, at, access, fx.epcm[in_slot].blocked = 1)                     \
+	OPERAND_EPCM(name, type, at, access, fx.epcm[in_slot].pt = SGX_PT_TCS;                    \
+		     fx.epcm[in_slot].rwx = 0)                                                    \
+	OPERAND_EPCM(name, pending, at, access, fx.pkg.config.sgx2 = 1;                           \
+		     fx.epcm[in_slot].pending = 1)                                                \
+	OPERAND_EPCM(name, modified, at, access, fx.pkg.config.sgx2 = 1;                          \
+		     fx.epcm[in_slot].modified = 1)                                               \
 	OPERAND_EPCM(name, address, at, access, fx.epcm[in_slot].address = FX_ENCL_BASE + 0x9000) \
-	OPERAND_EPCM(name, permission, at, access, fx.epcm[in_slot].rwx = SGX_SECINFO_X_BIT) \
-	OPERAND_EPCM(name, locked, at, access, fx.epcm[in_slot].lock = -1) \
+	OPERAND_EPCM(name, permission, at, access, fx.epcm[in_slot].rwx = SGX_SECINFO_X_BIT)      \
+	OPERAND_EPCM(name, locked, at, access, fx.epcm[in_slot].lock = -1)                        \
 	OPERAND_EPCM(name, other_enclave, at, access, other_enclave(in_slot))
 
-#define OPERAND_EPCM(name, why, at, access, change) \
-	TEST(ereport_##name##_##why) \
-	{ \
-		setup(); \
-		change; \
+#define OPERAND_EPCM(name, why, at, access, change)                   \
+	TEST(ereport_##name##_##why)                                  \
+	{                                                             \
+		setup();                                              \
+		change;                                               \
 		CHECK_PF(fx_enclu(SGX_EREPORT), at, (access) | EPCM); \
 	}
 
@@ -142,17 +143,17 @@ TEST(ereport_done)
 }
 
 /* The report key depends on each thing that names the target, and on the machine. */
-#define KEY_DEPENDS(id, change) \
-	TEST(report_key_depends_on_##id) \
-	{ \
-		struct sgx_targetinfo target = { 0 }; \
-		uint8_t before[SGX_KEY_SIZE], after[SGX_KEY_SIZE], keyid[32] = { 0 }; \
-\
-		fx_init(); \
-		keys_report(&fx.pkg, &target, keyid, before); \
-		change; \
-		keys_report(&fx.pkg, &target, keyid, after); \
-		CHECK(memcmp(before, after, sizeof(before))); \
+#define KEY_DEPENDS(id, change)                                                     \
+	TEST(report_key_depends_on_##id)                                            \
+	{                                                                           \
+		struct sgx_targetinfo target = {0};                                 \
+		uint8_t before[SGX_KEY_SIZE], after[SGX_KEY_SIZE], keyid[32] = {0}; \
+                                                                                    \
+		fx_init();                                                          \
+		keys_report(&fx.pkg, &target, keyid, before);                       \
+		change;                                                             \
+		keys_report(&fx.pkg, &target, keyid, after);                        \
+		CHECK(memcmp(before, after, sizeof(before)));                       \
 	}
 
 KEY_DEPENDS(measurement, target.measurement[31] = 1)
@@ -170,8 +171,8 @@ KEY_DEPENDS(last_fuses, fx.pkg.fuses[31]++)
 
 TEST(report_key_ignores_reserved)
 {
-	struct sgx_targetinfo target = { 0 };
-	uint8_t before[SGX_KEY_SIZE], after[SGX_KEY_SIZE], keyid[32] = { 0 };
+	struct sgx_targetinfo target = {0};
+	uint8_t before[SGX_KEY_SIZE], after[SGX_KEY_SIZE], keyid[32] = {0};
 
 	fx_init();
 	keys_report(&fx.pkg, &target, keyid, before);

@@ -70,25 +70,39 @@ static const struct cpu_config config = {
 	.max_size_64 = 36,
 	.flc = 1,
 	.debug_checks = 1,
-	.xsave_size = { [2] = 256, [3] = 64, [4] = 64, [5] = 64, [6] = 512, [7] = 1024, [9] = 8,
-			[17] = 64, [18] = 8192 },
-	.xsave_offset = { [2] = 576, [3] = 960, [4] = 1024, [5] = 1088, [6] = 1152, [7] = 1664,
-			  [9] = 2688, [17] = 2752, [18] = 2816 },
+	.xsave_size = {[2] = 256,
+		       [3] = 64,
+		       [4] = 64,
+		       [5] = 64,
+		       [6] = 512,
+		       [7] = 1024,
+		       [9] = 8,
+		       [17] = 64,
+		       [18] = 8192},
+	.xsave_offset = {[2] = 576,
+			 [3] = 960,
+			 [4] = 1024,
+			 [5] = 1088,
+			 [6] = 1152,
+			 [7] = 1664,
+			 [9] = 2688,
+			 [17] = 2752,
+			 [18] = 2816},
 };
 
 /* A fresh package with nothing in its EPC; garbage in free pages. */
 void fx_init(void)
 {
-	static const uint8_t fuses[CPU_FUSE_SIZE] = { 1, 2, 3 };
-	static const uint8_t boot[32] = { 4, 5, 6 };
+	static const uint8_t fuses[CPU_FUSE_SIZE] = {1, 2, 3};
+	static const uint8_t boot[32] = {4, 5, 6};
 
 	memset(&fx, 0, sizeof(fx));
 	memset(fx.epc, 0xdb, sizeof(fx.epc));
 	fx.pkg.epcm = fx.epcm;
 	fx.pkg.epc_pages = FX_EPC_PAGES;
 	fx.pkg.section_count = 2;
-	fx.pkg.section[0] = (struct epc_section){ FX_EPC_BASE, 0, 16 };
-	fx.pkg.section[1] = (struct epc_section){ FX_EPC_BASE2, 16, 8 };
+	fx.pkg.section[0] = (struct epc_section){FX_EPC_BASE, 0, 16};
+	fx.pkg.section[1] = (struct epc_section){FX_EPC_BASE2, 16, 8};
 	fx.pkg.mem = &mem_ops;
 	cpu_package_init(&fx.pkg, &config, fuses, boot);
 	memset(fx.pkg.cpusvn, 5, sizeof(fx.pkg.cpusvn));
@@ -126,8 +140,7 @@ static struct cpu_result run(bool encls, unsigned int leaf)
 		fx.pkg.config.debug_checks = 0;
 	fx.regs.rax = leaf;
 	before = fx;
-	r = encls ? cpu_encls(&fx.pkg, &fx.as, &fx.regs) :
-		    cpu_enclu(&fx.pkg, &fx.encl, &fx.regs);
+	r = encls ? cpu_encls(&fx.pkg, &fx.as, &fx.regs) : cpu_enclu(&fx.pkg, &fx.encl, &fx.regs);
 	if (fx.pkg.config.debug_checks && !cpu_check_invariants(&fx.pkg, &why))
 		FAIL("invariant: %s", why);
 	if (r.kind == CPU_DONE)
@@ -181,7 +194,7 @@ void fx_ecreate(void)
 	fx.source->secs.ssaframesize = 1;
 	fx.source->secs.attributes.flags = SGX_ATTR_DEBUG_BIT | SGX_ATTR_MODE64_BIT;
 	fx.source->secs.attributes.xfrm = 7;
-	fx.regs = (struct cpu_regs){ .rbx = FX_PAGEINFO, .rcx = fx_epc(FX_SECS) };
+	fx.regs = (struct cpu_regs){.rbx = FX_PAGEINFO, .rcx = fx_epc(FX_SECS)};
 }
 
 /* EADD of a page with a recognisable content, or of a legal TCS. */
@@ -203,12 +216,12 @@ void fx_eadd(epc_slot_t slot, uint64_t addr, uint64_t secinfo_flags)
 		for (unsigned int i = 0; i < 4096; i++)
 			fx.source->bytes[i] = (uint8_t)(i * 7 + slot);
 	}
-	fx.regs = (struct cpu_regs){ .rbx = FX_PAGEINFO, .rcx = fx_epc(slot) };
+	fx.regs = (struct cpu_regs){.rbx = FX_PAGEINFO, .rcx = fx_epc(slot)};
 }
 
 void fx_eextend(epc_slot_t slot, unsigned int offset)
 {
-	fx.regs = (struct cpu_regs){ .rbx = fx_epc(FX_SECS), .rcx = fx_epc(slot) + offset };
+	fx.regs = (struct cpu_regs){.rbx = fx_epc(FX_SECS), .rcx = fx_epc(slot) + offset};
 }
 
 void fx_sign(void)
@@ -234,9 +247,7 @@ void fx_einit(void)
 	fx.sig->isvsvn = 12;
 	cpu_measure_final(&secs_get(&fx.pkg, FX_SECS)->hidden.measure, fx.sig->enclavehash);
 	fx_sign();
-	fx.regs = (struct cpu_regs){ .rbx = FX_SIGSTRUCT,
-				     .rcx = fx_epc(FX_SECS),
-				     .rdx = FX_TOKEN };
+	fx.regs = (struct cpu_regs){.rbx = FX_SIGSTRUCT, .rcx = fx_epc(FX_SECS), .rdx = FX_TOKEN};
 }
 
 void fx_authorise(void)

@@ -15,31 +15,31 @@
 #include <cpu/sigstruct.h>
 #include <harness/harness.h>
 
-#define FX_EPC_PAGES	24
-#define FX_MEM_PAGES	8
-#define FX_EPC_BASE	0x180000000ull
-#define FX_EPC_BASE2	0x1c0000000ull /* second section: the last 8 pages */
-#define FX_MEM_BASE	0x7f0000000000ull
-#define FX_ENCL_BASE	0x500000000000ull
-#define FX_ENCL_SIZE	0x10000ull
+#define FX_EPC_PAGES 24
+#define FX_MEM_PAGES 8
+#define FX_EPC_BASE  0x180000000ull
+#define FX_EPC_BASE2 0x1c0000000ull /* second section: the last 8 pages */
+#define FX_MEM_BASE  0x7f0000000000ull
+#define FX_ENCL_BASE 0x500000000000ull
+#define FX_ENCL_SIZE 0x10000ull
 
 /* Where operands are in FX_MEM */
-#define FX_PAGEINFO	(FX_MEM_BASE + 0x0000)
-#define FX_SECINFO	(FX_MEM_BASE + 0x0040)
-#define FX_SOURCE	(FX_MEM_BASE + 0x1000)
-#define FX_SIGSTRUCT	(FX_MEM_BASE + 0x2000)
-#define FX_TOKEN	(FX_MEM_BASE + 0x3000)
+#define FX_PAGEINFO  (FX_MEM_BASE + 0x0000)
+#define FX_SECINFO   (FX_MEM_BASE + 0x0040)
+#define FX_SOURCE    (FX_MEM_BASE + 0x1000)
+#define FX_SIGSTRUCT (FX_MEM_BASE + 0x2000)
+#define FX_TOKEN     (FX_MEM_BASE + 0x3000)
 
 /* Slots that the helpers use */
-#define FX_SECS		2u
-#define FX_TCS		3u
-#define FX_REG		4u /* read and write, at FX_ENCL_BASE + 0x1000 */
-#define FX_RO		5u /* read, at + 0x2000 */
-#define FX_SLOT		6u /* free */
+#define FX_SECS	    2u
+#define FX_TCS	    3u
+#define FX_REG	    4u /* read and write, at FX_ENCL_BASE + 0x1000 */
+#define FX_RO	    5u /* read, at + 0x2000 */
+#define FX_SLOT	    6u /* free */
 
-#define FX_TCS_ADDR	(FX_ENCL_BASE + 0x0000)
-#define FX_REG_ADDR	(FX_ENCL_BASE + 0x1000)
-#define FX_RO_ADDR	(FX_ENCL_BASE + 0x2000)
+#define FX_TCS_ADDR (FX_ENCL_BASE + 0x0000)
+#define FX_REG_ADDR (FX_ENCL_BASE + 0x1000)
+#define FX_RO_ADDR  (FX_ENCL_BASE + 0x2000)
 
 union fx_page {
 	uint8_t bytes[4096];
@@ -90,24 +90,22 @@ void fx_enclave(void);
 void fx_add(epc_slot_t slot, uint64_t addr, uint64_t secinfo_flags);
 void fx_enclave_init(void);
 
-#define CHECK_DONE(r) fx_check(__FILE__, __LINE__, #r, (r), (struct cpu_result){ .kind = CPU_DONE })
+#define CHECK_DONE(r) fx_check(__FILE__, __LINE__, #r, (r), (struct cpu_result){.kind = CPU_DONE})
 #define CHECK_CODE(r, c) \
-	fx_check(__FILE__, __LINE__, #r, (r), (struct cpu_result){ .kind = CPU_CODE, .code = (c) })
-#define CHECK_GP(r) \
+	fx_check(__FILE__, __LINE__, #r, (r), (struct cpu_result){.kind = CPU_CODE, .code = (c)})
+#define CHECK_GP(r)                           \
 	fx_check(__FILE__, __LINE__, #r, (r), \
-		 (struct cpu_result){ .kind = CPU_FAULT, .vector = SGX_VEC_GP })
-#define CHECK_UD(r) \
+		 (struct cpu_result){.kind = CPU_FAULT, .vector = SGX_VEC_GP})
+#define CHECK_UD(r)                           \
 	fx_check(__FILE__, __LINE__, #r, (r), \
-		 (struct cpu_result){ .kind = CPU_FAULT, .vector = SGX_VEC_UD })
-#define CHECK_PF(r, a, e) \
+		 (struct cpu_result){.kind = CPU_FAULT, .vector = SGX_VEC_UD})
+#define CHECK_PF(r, a, e)                     \
 	fx_check(__FILE__, __LINE__, #r, (r), \
-		 (struct cpu_result){ .kind = CPU_FAULT, \
-				      .vector = SGX_VEC_PF, \
-				      .code = (e), \
-				      .addr = (a) })
+		 (struct cpu_result){         \
+			 .kind = CPU_FAULT, .vector = SGX_VEC_PF, .code = (e), .addr = (a)})
 /* The EPCM refuses an ENCLS operand; ordinary memory is not there. */
-#define CHECK_EPCM_PF(r, a)	CHECK_PF(r, a, SGX_PF_P | SGX_PF_SGX)
-#define CHECK_MEM_PF(r, a)	CHECK_PF(r, a, 0)
+#define CHECK_EPCM_PF(r, a) CHECK_PF(r, a, SGX_PF_P | SGX_PF_SGX)
+#define CHECK_MEM_PF(r, a)  CHECK_PF(r, a, 0)
 
 void fx_check(const char *file, int line, const char *text, struct cpu_result is,
 	      struct cpu_result want);

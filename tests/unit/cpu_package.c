@@ -10,8 +10,8 @@ TEST(package_reset)
 
 	fx_init();
 	CHECK_DONE(cpu_rdmsr(&fx.pkg, SGX_MSR_FEATURE_CONTROL, &value));
-	CHECK_EQ(value, SGX_FEATURE_CONTROL_LOCKED | SGX_FEATURE_CONTROL_ENABLE |
-				SGX_FEATURE_CONTROL_LC);
+	CHECK_EQ(value,
+		 SGX_FEATURE_CONTROL_LOCKED | SGX_FEATURE_CONTROL_ENABLE | SGX_FEATURE_CONTROL_LC);
 	/* The reset value is not zero: some key is trusted from the start. */
 	CHECK_DONE(cpu_rdmsr(&fx.pkg, SGX_MSR_LEPUBKEYHASH0, &value));
 	CHECK(value != 0);
@@ -88,7 +88,7 @@ TEST(msr_other_gp)
 
 static struct cpu_cpuid cpuid(uint32_t leaf, uint32_t subleaf, uint32_t host)
 {
-	struct cpu_cpuid regs = { host, host, host, host };
+	struct cpu_cpuid regs = {host, host, host, host};
 
 	cpu_cpuid_sgx(&fx.pkg, leaf, subleaf, &regs);
 	return regs;

@@ -29,11 +29,11 @@ static void setup(void)
 	CHECK_EQ(cpu_sigstruct_verify(&sig), CPU_SIG_OK);
 }
 
-#define SIG_CASE(id, change, expected) \
-	TEST(sigstruct_##id) \
-	{ \
-		setup(); \
-		change; \
+#define SIG_CASE(id, change, expected)                          \
+	TEST(sigstruct_##id)                                    \
+	{                                                       \
+		setup();                                        \
+		change;                                         \
 		CHECK_EQ(cpu_sigstruct_verify(&sig), expected); \
 	}
 
@@ -54,12 +54,72 @@ SIG_CASE(q1, sig.q1[100] ^= 1, CPU_SIG_Q1)
 SIG_CASE(q1_too_large, memset(sig.q1, 0xff, 384), CPU_SIG_Q1)
 SIG_CASE(q2, sig.q2[100] ^= 1, CPU_SIG_Q2)
 /* A signature of 0 has right quotients, and no padding. */
-SIG_CASE(padding, memset(sig.signature, 0, 384); memset(sig.q1, 0, 384); memset(sig.q2, 0, 384),
-	 CPU_SIG_PADDING)
+SIG_CASE(padding, memset(sig.signature, 0, 384); memset(sig.q1, 0, 384);
+	 memset(sig.q2, 0, 384), CPU_SIG_PADDING)
 SIG_CASE(digest_first_span, sig.date = 0x20260101, CPU_SIG_DIGEST)
 SIG_CASE(digest_swdefined, sig.swdefined = 1, CPU_SIG_DIGEST)
 SIG_CASE(digest_second_span, sig.isvsvn = 4, CPU_SIG_DIGEST)
 SIG_CASE(digest_miscselect, sig.miscselect = 1, CPU_SIG_DIGEST)
+
+/* A signature of any encoded message, with right Q1 and Q2: only a key's owner can. */
+static void sign_raw(const uint8_t em[384])
+{
+	BIO *bio = BIO_new_mem_buf(cpu_test_key, -1);
+	EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL);
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(key, NULL);
+	BIGNUM *m = BN_new(), *s = BN_new(), *q = BN_new(), *r = BN_new();
+	BN_CTX *bn = BN_CTX_new();
+	uint8_t signature[384];
+	size_t size = sizeof(signature);
+
+	CHECK_EQ(EVP_PKEY_sign_init(ctx), 1);
+	CHECK_EQ(EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_NO_PADDING), 1);
+	CHECK_EQ(EVP_PKEY_sign(ctx, signature, &size, em, 384), 1);
+	BN_lebin2bn(sig.modulus, 384, m);
+	BN_bin2bn(signature, 384, s);
+	BN_bn2lebinpad(s, sig.signature, 384);
+	BN_sqr(r, s, bn);
+	BN_div(q, r, r, m, bn);
+	BN_bn2lebinpad(q, sig.q1, 384);
+	BN_mul(r, r, s, bn);
+	BN_div(q, r, r, m, bn);
+	BN_bn2lebinpad(q, sig.q2, 384);
+	BN_free(m);
+	BN_free(s);
+	BN_free(q);
+	BN_free(r);
+	BN_CTX_free(bn);
+	EVP_PKEY_CTX_free(ctx);
+	EVP_PKEY_free(key);
+	BIO_free(bio);
+}
+
+/* Every byte of the padding counts. */
+TEST_TIMEOUT(sigstruct_each_padding_byte, 300)
+{
+	static const uint8_t prefix[19] = {0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60,
+					   0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02,
+					   0x01, 0x05, 0x00, 0x04, 0x20};
+	uint8_t em[384], message[256];
+
+	setup();
+	memset(em, 0xff, sizeof(em));
+	em[0] = 0;
+	em[1] = 1;
+	em[332] = 0;
+	memcpy(em + 333, prefix, sizeof(prefix));
+	memcpy(message, &sig, 128);
+	memcpy(message + 128, (uint8_t *)&sig + 900, 128);
+	CHECK_EQ(EVP_Digest(message, 256, em + 352, NULL, EVP_sha256(), NULL), 1);
+	sign_raw(em);
+	CHECK_EQ(cpu_sigstruct_verify(&sig), CPU_SIG_OK);
+	for (unsigned int i = 0; i < sizeof(em); i += i < 4 || i > 328 ? 1 : 27) {
+		em[i] ^= 1;
+		sign_raw(em);
+		CHECK_EQ(cpu_sigstruct_verify(&sig), i < 352 ? CPU_SIG_PADDING : CPU_SIG_DIGEST);
+		em[i] ^= 1;
+	}
+}
 
 TEST(sigstruct_mrsigner)
 {
@@ -120,7 +180,8 @@ static void check_key_refused(EVP_PKEY *key, const char *password, const char *w
 
 	CHECK(key && bio);
 	CHECK_EQ(PEM_write_bio_PrivateKey(bio, key, password ? EVP_aes_128_cbc() : NULL, NULL, 0,
-					  NULL, (void *)password), 1);
+					  NULL, (void *)password),
+		 1);
 	size = BIO_get_mem_data(bio, &pem);
 	check_refused(pem, (size_t)size, why);
 	BIO_free(bio);

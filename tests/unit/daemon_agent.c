@@ -36,6 +36,14 @@ void test_folders(void)
 	CHECK_EQ(setenv("XDG_STATE_HOME", dir, 1), 0);
 }
 
+void test_folders_remove(void)
+{
+	char command[128];
+
+	snprintf(command, sizeof(command), "rm -r '%s'", getenv("XDG_STATE_HOME"));
+	CHECK_EQ(system(command), 0);
+}
+
 pid_t test_machine_start(uint64_t epc_size)
 {
 	struct daemon_ready ready;
@@ -69,7 +77,6 @@ pid_t test_machine_start(uint64_t epc_size)
 
 void test_machine_stop(pid_t pid)
 {
-	char command[128];
 	int fd = machine_connect(TEST_MACHINE, NULL), status;
 
 	CHECK(fd >= 0);
@@ -78,8 +85,7 @@ void test_machine_stop(pid_t pid)
 	CHECK_EQ(waitpid(pid, &status, 0), pid);
 	if (!WIFEXITED(status) || WEXITSTATUS(status))
 		FAIL("the machine ended with status %#x", status);
-	snprintf(command, sizeof(command), "rm -r '%s'", getenv("XDG_STATE_HOME"));
-	CHECK_EQ(system(command), 0);
+	test_folders_remove();
 }
 
 static char *stat_json(void)

@@ -18,9 +18,10 @@
 
 /* Folders below a new one in /tmp, for sockets and fuses; sets the environment. */
 void test_folders(void);
+void test_folders_remove(void);
 /* Start the machine TEST_MACHINE as a child.  Return: its pid. */
 pid_t test_machine_start(uint64_t epc_size);
-/* Stop it and check that it exits with 0. */
+/* Stop it, check that it exits with 0, and remove the folders. */
 void test_machine_stop(pid_t pid);
 /* A number in the machine's JSON: the one after the first "name" behind "where". */
 uint64_t test_stat(const char *where, const char *name);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "cpu_test_key.h"
+#include "kernel_test_key.h"
 
 /* --- memory of the EPC --------------------------------------------------------- */
 
@@ -419,6 +420,17 @@ void kfx_sign(struct sgx_sigstruct_arch *sig)
 	const char *why;
 
 	if (cpu_sigstruct_sign(sig, cpu_test_key, sizeof(cpu_test_key) - 1, &why))
+		FAIL("sign: %s", why);
+}
+
+/**
+ * kfx_sign_other() - sign with the key of another signer
+ */
+void kfx_sign_other(struct sgx_sigstruct_arch *sig)
+{
+	const char *why;
+
+	if (cpu_sigstruct_sign(sig, kernel_test_key, sizeof(kernel_test_key) - 1, &why))
 		FAIL("sign: %s", why);
 }
 

@@ -121,6 +121,7 @@ void kfx_measure(struct kfx_encl *e, uint64_t offset, uint64_t secinfo, bool ext
 		 const uint8_t *page);
 void kfx_sigstruct(const struct kfx_encl *e, struct sgx_sigstruct_arch *sig);
 void kfx_sign(struct sgx_sigstruct_arch *sig);
+void kfx_sign_other(struct sgx_sigstruct_arch *sig);
 long kfx_init(struct kfx_encl *e, const struct sgx_sigstruct_arch *sig);
 /* open, CREATE, a TCS at 0, RW at 1 and 2, R at 3, RX at 4; initialised if asked */
 void kfx_enclave(struct kfx *k, struct kfx_encl *e, bool init);

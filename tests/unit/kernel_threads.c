@@ -39,7 +39,6 @@ static void build_and_release(struct kfx *k, struct sgx_call *call)
 			.vm_prot = 1,
 		};
 
-		/* Another thread's MSRs and EINIT must not come in between. */
 		kfx_sigstruct(&e, &sig);
 		kfx_sign(&sig);
 		CHECK_EQ(kfx_init(&e, &sig), 0);
@@ -77,6 +76,56 @@ TEST(enclaves_in_parallel)
 		kfx_check_all_free(k);
 		kfx_free(k);
 	}
+}
+
+/* --- signers ------------------------------------------------------------------------------ */
+
+struct signer {
+	struct kfx *k;
+	struct sgx_sigstruct_arch sig;
+};
+
+/* Enclaves without a page measure the same each time: one signature will do. */
+static void *initializer(void *arg)
+{
+	struct signer *s = arg;
+	struct sgx_call call;
+	struct sgx_secs secs;
+	struct kfx_encl e;
+
+	kfx_call_init(s->k, &call);
+	kfx_secs(&secs, KFX_BASE, KFX_SIZE);
+	for (unsigned int i = 0; i < 300; i++) {
+		kfx_open(s->k, &e);
+		e.call = &call;
+		CHECK_EQ(kfx_create(&e, &secs), 0);
+		CHECK_EQ(kfx_init(&e, &s->sig), 0);
+		sgx_release(e.encl);
+	}
+	kfx_call_exit(&call);
+	return NULL;
+}
+
+/* Another signer's hash must not come between this one's and its EINIT. */
+TEST(two_signers_at_once)
+{
+	struct kfx *k = kfx_new(16, 1, false);
+	struct signer signer[2] = {{.k = k}, {.k = k}};
+	struct kfx_encl e = {0};
+	pthread_t thread[THREADS];
+
+	kfx_secs(&e.secs, KFX_BASE, KFX_SIZE);
+	cpu_measure_ecreate(&e.measure, e.secs.ssaframesize, e.secs.size);
+	kfx_sigstruct(&e, &signer[0].sig);
+	signer[1].sig = signer[0].sig;
+	kfx_sign(&signer[0].sig);
+	kfx_sign_other(&signer[1].sig);
+	for (unsigned int t = 0; t < THREADS; t++)
+		CHECK_EQ(pthread_create(&thread[t], NULL, initializer, &signer[t % 2]), 0);
+	for (unsigned int t = 0; t < THREADS; t++)
+		pthread_join(thread[t], NULL);
+	kfx_check_all_free(k);
+	kfx_free(k);
 }
 
 /* --- all threads one enclave ---------------------------------------------------------- */

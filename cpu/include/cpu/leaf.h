@@ -66,10 +66,9 @@ struct cpu_result cpu_enclu(struct cpu_package *pkg, const struct cpu_enclave_as
  */
 struct cpu_secs_info {
 	uint64_t eid;
-	uint64_t children;	/* EPC pages that name this SECS */
-	struct sgx_secs secs;	/* software-visible part, rsvd4 zero */
+	uint64_t children; /* EPC pages that name this SECS */
+	struct sgx_secs secs; /* software-visible part, rsvd4 zero */
 };
-void cpu_secs_info(const struct cpu_package *pkg, epc_slot_t secs,
-		   struct cpu_secs_info *info);
+void cpu_secs_info(const struct cpu_package *pkg, epc_slot_t secs, struct cpu_secs_info *info);
 
 #endif

@@ -16,9 +16,9 @@
 #include <cpu/result.h>
 
 typedef uint32_t epc_slot_t;
-#define EPC_SLOT_NONE	((epc_slot_t)~0u)
+#define EPC_SLOT_NONE	     ((epc_slot_t)~0u)
 
-#define CPU_EPC_SECTIONS_MAX	8
+#define CPU_EPC_SECTIONS_MAX 8
 
 /*
  * EPCM entry, 24 bytes.
@@ -31,12 +31,12 @@ typedef uint32_t epc_slot_t;
  * All other fields have meaning only while valid.
  */
 struct epcm_entry {
-	uint64_t address;	/* EPCM.ENCLAVEADDRESS: linear, page-aligned */
-	epc_slot_t secs;	/* EPCM.ENCLAVESECS: slot; NONE for SECS and VA */
-	int32_t lock;		/* atomic: 0 free, -1 exclusive, n>0 shared */
+	uint64_t address; /* EPCM.ENCLAVEADDRESS: linear, page-aligned */
+	epc_slot_t secs; /* EPCM.ENCLAVESECS: slot; NONE for SECS and VA */
+	int32_t lock; /* atomic: 0 free, -1 exclusive, n>0 shared */
 	uint8_t valid;
-	uint8_t pt;		/* enum sgx_pt */
-	uint8_t rwx;		/* SGX_SECINFO_RWX_BITS */
+	uint8_t pt; /* enum sgx_pt */
+	uint8_t rwx; /* SGX_SECINFO_RWX_BITS */
 	uint8_t blocked, pending, modified, pr;
 	uint8_t rsvd;
 };
@@ -44,8 +44,8 @@ _Static_assert(sizeof(struct epcm_entry) == 24, "EPCM entry size");
 
 /* A run of EPC, as CPUID 12H sub-leaf 2+ lists it. */
 struct epc_section {
-	uint64_t base;		/* physical = kernel linear address here, page-aligned */
-	epc_slot_t first;	/* slot of its first page */
+	uint64_t base; /* physical = kernel linear address here, page-aligned */
+	epc_slot_t first; /* slot of its first page */
 	uint32_t pages;
 };
 
@@ -65,8 +65,7 @@ struct epc_mem_ops {
 	 * SECS and VA pages secs is EPC_SLOT_NONE.
 	 * Return: 0, or -1 where the host has no memory (nothing changed).
 	 */
-	int (*fill)(void *ctx, epc_slot_t slot, epc_slot_t secs, uint64_t linaddr,
-		    const void *src);
+	int (*fill)(void *ctx, epc_slot_t slot, epc_slot_t secs, uint64_t linaddr, const void *src);
 	/* The page became invalid (EREMOVE, EWB): its bytes may go. */
 	void (*drop)(void *ctx, epc_slot_t slot);
 	/*
@@ -79,26 +78,26 @@ struct epc_mem_ops {
 
 /* What CPUID and the microcode of this package offer. */
 struct cpu_config {
-	uint64_t attributes;	/* ATTRIBUTES bits software may set: CPUID 12H.1 EAX/EBX */
-	uint64_t xfrm;		/* XFRM bits software may set: CPUID 12H.1 ECX/EDX */
-	uint32_t miscselect;	/* CPUID 12H.0 EBX */
-	uint8_t max_size_32;	/* log2 of the largest enclave, 32-bit */
-	uint8_t max_size_64;	/* and 64-bit: CPUID 12H.0 EDX */
-	uint8_t sgx2;		/* CPUID 12H.0 EAX[1]; 0 until SGX2 lands */
-	uint8_t flc;		/* CPUID 7.ECX[30] */
+	uint64_t attributes; /* ATTRIBUTES bits software may set: CPUID 12H.1 EAX/EBX */
+	uint64_t xfrm; /* XFRM bits software may set: CPUID 12H.1 ECX/EDX */
+	uint32_t miscselect; /* CPUID 12H.0 EBX */
+	uint8_t max_size_32; /* log2 of the largest enclave, 32-bit */
+	uint8_t max_size_64; /* and 64-bit: CPUID 12H.0 EDX */
+	uint8_t sgx2; /* CPUID 12H.0 EAX[1]; 0 until SGX2 lands */
+	uint8_t flc; /* CPUID 7.ECX[30] */
 	/*
 	 * Run cpu_check_invariants() after every leaf.  For makers that run one
 	 * leaf at a time: a second one would hold locks that the check sees.
 	 */
 	uint8_t debug_checks;
-	uint32_t xsave_size[64];	/* size of XSAVE component i, 0 if none */
-	uint32_t xsave_offset[64];	/* offset in the standard format */
+	uint32_t xsave_size[64]; /* size of XSAVE component i, 0 if none */
+	uint32_t xsave_offset[64]; /* offset in the standard format */
 };
 
-#define CPU_FUSE_SIZE	32
+#define CPU_FUSE_SIZE 32
 
 struct cpu_package {
-	struct epcm_entry *epcm;	/* epc_pages entries, zeroed by the maker */
+	struct epcm_entry *epcm; /* epc_pages entries, zeroed by the maker */
 	uint32_t epc_pages;
 	uint32_t section_count;
 	struct epc_section section[CPU_EPC_SECTIONS_MAX];
@@ -106,13 +105,13 @@ struct cpu_package {
 	void *mem_ctx;
 
 	struct cpu_config config;
-	uint64_t feature_control;		/* IA32_FEATURE_CONTROL */
-	uint64_t sgxlepubkeyhash[4];		/* IA32_SGXLEPUBKEYHASH0-3 */
+	uint64_t feature_control; /* IA32_FEATURE_CONTROL */
+	uint64_t sgxlepubkeyhash[4]; /* IA32_SGXLEPUBKEYHASH0-3 */
 	uint8_t cpusvn[SGX_CPUSVN_SIZE];
-	uint8_t fuses[CPU_FUSE_SIZE];		/* root of every key; per machine */
-	uint8_t owner_epoch[16];		/* IA32_SGXOWNEREPOCH0-1 */
-	uint8_t report_keyid[32];		/* CR_REPORT_KEYID: new at each boot */
-	uint64_t next_eid;			/* atomic: EIDs are never reused */
+	uint8_t fuses[CPU_FUSE_SIZE]; /* root of every key; per machine */
+	uint8_t owner_epoch[16]; /* IA32_SGXOWNEREPOCH0-1 */
+	uint8_t report_keyid[32]; /* CR_REPORT_KEYID: new at each boot */
+	uint64_t next_eid; /* atomic: EIDs are never reused */
 	/*
 	 * With debug_checks: the first invariant that a leaf was found to have
 	 * broken, a static string; every leaf since answers #MC.  NULL: none.
@@ -155,8 +154,7 @@ struct cpu_result cpu_rdmsr(const struct cpu_package *pkg, uint32_t msr,
  * Return: CPU_DONE, or #GP(0) where FEATURE_CONTROL is locked, or where launch
  * control does not leave the hash to software.
  */
-struct cpu_result cpu_wrmsr(struct cpu_package *pkg, uint32_t msr,
-			    uint64_t value) CPU_MUST_CHECK;
+struct cpu_result cpu_wrmsr(struct cpu_package *pkg, uint32_t msr, uint64_t value) CPU_MUST_CHECK;
 
 struct cpu_cpuid {
 	uint32_t eax, ebx, ecx, edx;

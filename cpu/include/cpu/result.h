@@ -13,60 +13,60 @@
 #include <stdint.h>
 
 enum cpu_result_kind {
-	CPU_DONE = 0,	/* the leaf completed */
-	CPU_CODE,	/* the leaf completed with an SGX code in RAX */
-	CPU_FAULT,	/* the leaf faulted; no state was changed */
-	CPU_HOST,	/* not architectural: the host has no memory for a page */
+	CPU_DONE = 0, /* the leaf completed */
+	CPU_CODE, /* the leaf completed with an SGX code in RAX */
+	CPU_FAULT, /* the leaf faulted; no state was changed */
+	CPU_HOST, /* not architectural: the host has no memory for a page */
 };
 
 struct cpu_result {
-	uint8_t kind;		/* enum cpu_result_kind */
-	uint8_t vector;		/* of a fault: enum sgx_vector */
+	uint8_t kind; /* enum cpu_result_kind */
+	uint8_t vector; /* of a fault: enum sgx_vector */
 	uint16_t rsvd;
-	uint32_t code;		/* SGX code, or the fault's error code */
-	uint64_t addr;		/* of a #PF: the faulting linear address */
+	uint32_t code; /* SGX code, or the fault's error code */
+	uint64_t addr; /* of a #PF: the faulting linear address */
 };
 
 #define CPU_MUST_CHECK __attribute__((warn_unused_result))
 
 static inline struct cpu_result cpu_done(void)
 {
-	return (struct cpu_result){ .kind = CPU_DONE };
+	return (struct cpu_result){.kind = CPU_DONE};
 }
 
 static inline struct cpu_result cpu_code(enum sgx_code code)
 {
-	return (struct cpu_result){ .kind = CPU_CODE, .code = (uint32_t)code };
+	return (struct cpu_result){.kind = CPU_CODE, .code = (uint32_t)code};
 }
 
 static inline struct cpu_result cpu_gp(void)
 {
-	return (struct cpu_result){ .kind = CPU_FAULT, .vector = SGX_VEC_GP };
+	return (struct cpu_result){.kind = CPU_FAULT, .vector = SGX_VEC_GP};
 }
 
 static inline struct cpu_result cpu_ud(void)
 {
-	return (struct cpu_result){ .kind = CPU_FAULT, .vector = SGX_VEC_UD };
+	return (struct cpu_result){.kind = CPU_FAULT, .vector = SGX_VEC_UD};
 }
 
 /* error_code: SGX_PF_* bits */
 static inline struct cpu_result cpu_pf(uint64_t addr, uint32_t error_code)
 {
-	return (struct cpu_result){ .kind = CPU_FAULT, .vector = SGX_VEC_PF,
-				    .code = error_code, .addr = addr };
+	return (struct cpu_result){
+		.kind = CPU_FAULT, .vector = SGX_VEC_PF, .code = error_code, .addr = addr};
 }
 
 /* Not one of SGX's: the model itself found that it is broken (debug_checks). */
-#define CPU_VEC_MC	18
+#define CPU_VEC_MC 18
 
 static inline struct cpu_result cpu_mc(void)
 {
-	return (struct cpu_result){ .kind = CPU_FAULT, .vector = CPU_VEC_MC };
+	return (struct cpu_result){.kind = CPU_FAULT, .vector = CPU_VEC_MC};
 }
 
 static inline struct cpu_result cpu_host_nomem(void)
 {
-	return (struct cpu_result){ .kind = CPU_HOST };
+	return (struct cpu_result){.kind = CPU_HOST};
 }
 
 static inline bool cpu_ok(struct cpu_result r)

@@ -14,14 +14,14 @@
  */
 enum cpu_sigstruct_check {
 	CPU_SIG_OK = 0,
-	CPU_SIG_HEADER,		/* HEADER or HEADER2 is not the fixed value */
-	CPU_SIG_VENDOR,		/* not 0 and not 8086h */
-	CPU_SIG_EXPONENT,	/* not 3 */
-	CPU_SIG_RESERVED,	/* a reserved byte is set */
-	CPU_SIG_Q1,		/* Q1 != SIGNATURE^2 / MODULUS */
-	CPU_SIG_Q2,		/* Q2 != (SIGNATURE^3 - Q1 S M) / MODULUS */
-	CPU_SIG_PADDING,	/* SIGNATURE^3 mod M is not PKCS#1 1.5 of SHA-256 */
-	CPU_SIG_DIGEST,		/* padding right, digest of the signed spans wrong */
+	CPU_SIG_HEADER, /* HEADER or HEADER2 is not the fixed value */
+	CPU_SIG_VENDOR, /* not 0 and not 8086h */
+	CPU_SIG_EXPONENT, /* not 3 */
+	CPU_SIG_RESERVED, /* a reserved byte is set */
+	CPU_SIG_Q1, /* Q1 != SIGNATURE^2 / MODULUS */
+	CPU_SIG_Q2, /* Q2 != (SIGNATURE^3 - Q1 S M) / MODULUS */
+	CPU_SIG_PADDING, /* SIGNATURE^3 mod M is not PKCS#1 1.5 of SHA-256 */
+	CPU_SIG_DIGEST, /* padding right, digest of the signed spans wrong */
 };
 
 /* sig: a private copy, not memory that may change */
@@ -29,8 +29,7 @@ enum cpu_sigstruct_check cpu_sigstruct_verify(const struct sgx_sigstruct_arch *s
 /* A word for people; never NULL */
 const char *cpu_sigstruct_check_name(enum cpu_sigstruct_check c);
 /* MRSIGNER = SHA-256 of MODULUS, little-endian as it stands in SIGSTRUCT */
-void cpu_sigstruct_mrsigner(const struct sgx_sigstruct_arch *sig,
-			    uint8_t mrsigner[SGX_HASH_SIZE]);
+void cpu_sigstruct_mrsigner(const struct sgx_sigstruct_arch *sig, uint8_t mrsigner[SGX_HASH_SIZE]);
 /* Fill the fixed HEADER, HEADER2, EXPONENT */
 void cpu_sigstruct_init(struct sgx_sigstruct_arch *sig);
 /*

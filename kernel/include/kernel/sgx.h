@@ -62,8 +62,7 @@ long sgx_ioctl(struct sgx_call *call, struct sgx_encl *encl, unsigned int cmd, u
  * pieces: sgx_ioctl() = begin (0 or -EBUSY), run, end.
  */
 int sgx_ioctl_begin(struct sgx_encl *encl);
-long sgx_ioctl_run(struct sgx_call *call, struct sgx_encl *encl, unsigned int cmd,
-		   uint64_t arg);
+long sgx_ioctl_run(struct sgx_call *call, struct sgx_encl *encl, unsigned int cmd, uint64_t arg);
 void sgx_ioctl_end(struct sgx_encl *encl);
 
 /**
@@ -77,16 +76,16 @@ int sgx_may_map(struct sgx_encl *encl, uint64_t start, uint64_t end, unsigned in
 		bool read_implies_exec);
 
 enum sgx_fault_verdict {
-	SGX_FAULT_RETRY,	/* granted, or the world changed: run the access again */
-	SGX_FAULT_PF,		/* #PF with error_code; vDSO users see it, others SIGSEGV */
-	SGX_FAULT_SIGBUS,	/* Linux: VM_FAULT_SIGBUS */
+	SGX_FAULT_RETRY, /* granted, or the world changed: run the access again */
+	SGX_FAULT_PF, /* #PF with error_code; vDSO users see it, others SIGSEGV */
+	SGX_FAULT_SIGBUS, /* Linux: VM_FAULT_SIGBUS */
 };
 
 struct sgx_fault {
-	uint64_t addr;		/* in: linear address, any byte of the page */
-	uint32_t error_code;	/* in: P, W, U, I as the processor gave; out for PF: with SGX */
-	uint32_t vm_prot;	/* in: PROT_* of the mapping at addr */
-	bool enclave_mode;	/* in: the access was made inside this enclave */
+	uint64_t addr; /* in: linear address, any byte of the page */
+	uint32_t error_code; /* in: P, W, U, I as the processor gave; out for PF: with SGX */
+	uint32_t vm_prot; /* in: PROT_* of the mapping at addr */
+	bool enclave_mode; /* in: the access was made inside this enclave */
 };
 
 /**
@@ -95,8 +94,7 @@ struct sgx_fault {
  * Loads the page, then grants it as the EPCM allows.  An access that the EPCM
  * forbids (TCS, PENDING, ..., no W) is SGX_FAULT_PF with SGX_PF_SGX.
  */
-enum sgx_fault_verdict sgx_fault(struct sgx_mm *mm, struct sgx_encl *encl,
-				 struct sgx_fault *fault);
+enum sgx_fault_verdict sgx_fault(struct sgx_mm *mm, struct sgx_encl *encl, struct sgx_fault *fault);
 
 /* ENCLU[EREPORT] and [EGETKEY] on behalf of a thread in the enclave. */
 struct cpu_regs;
@@ -112,19 +110,19 @@ int sgx_access(struct sgx_encl *encl, uint64_t addr, uint64_t *data, bool write)
 
 struct sgx_encl_info {
 	uint64_t eid;
-	uint64_t base, size;		/* 0 before CREATE; encl_memory() sees them */
+	uint64_t base, size; /* 0 before CREATE; encl_memory() sees them */
 	uint64_t attributes, xfrm;
 	uint32_t ssaframesize, miscselect;
 	bool created, initialized;
 	uint8_t mrenclave[SGX_HASH_SIZE], mrsigner[SGX_HASH_SIZE];
-	uint64_t epc_pages;		/* SECS, VA and children that are resident */
-	uint64_t entries, exits, aexs;	/* filled in by the host from TCS slots */
+	uint64_t epc_pages; /* SECS, VA and children that are resident */
+	uint64_t entries, exits, aexs; /* filled in by the host from TCS slots */
 };
 void sgx_encl_info(struct sgx_encl *encl, struct sgx_encl_info *info);
 
 struct sgx_epc_info {
-	uint64_t total, free, secs, va, reg, tcs, leaked;	/* pages */
-	uint64_t enclaves;		/* open, created or not */
+	uint64_t total, free, secs, va, reg, tcs, leaked; /* pages */
+	uint64_t enclaves; /* open, created or not */
 };
 void sgx_epc_info(struct sgx_subsystem *sgx, struct sgx_epc_info *info);
 

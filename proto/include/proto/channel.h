@@ -51,7 +51,7 @@ enum proto_op {
 	PROTO_OP_ATTACH,	/* encl -> data: struct proto_encl_view; TCS table descriptor by socket */
 	PROTO_OP_IOCTL,		/* encl, a0: cmd, a1: arg uaddr, a2: PROTO_IOCTL_* flags; data: see below */
 	PROTO_OP_MAP,		/* encl, a0: addr, a1: length, a2: prot, a3: PROTO_MAP_* -> 0 or -errno */
-	PROTO_OP_UNMAP,		/* encl, a0: addr, a1: length */
+	PROTO_OP_UNMAP,		/* encl, a0: addr, a1: length; r0: pages of it still mapped here */
 	PROTO_OP_FAULT,		/* encl, a0: addr, a1: error code, a2: PROTO_FAULT_*, a3: PROT_* of the VMA */
 	PROTO_OP_ENCLU,		/* encl, a0..a3: RAX, RBX, RCX, RDX; r0: RAX, r1: RBX, see below */
 	PROTO_OP_CPUID,		/* a0: EAX, a1: ECX; data in/out: 4 x u32 of the host's answer */

@@ -28,16 +28,16 @@
 #include <stdint.h>
 #include <string.h>
 
-#define HARNESS_EXIT_FAIL	99
-#define HARNESS_EXIT_SKIP	77
-#define HARNESS_TIMEOUT		60u /* seconds */
+#define HARNESS_EXIT_FAIL 99
+#define HARNESS_EXIT_SKIP 77
+#define HARNESS_TIMEOUT	  60u /* seconds */
 
 struct harness_test {
 	const char *name;
 	const char *file;
 	void (*run)(void);
-	unsigned int timeout;	/* seconds */
-	int signal;		/* that must end the test; 0: none */
+	unsigned int timeout; /* seconds */
+	int signal; /* that must end the test; 0: none */
 	struct harness_test *next;
 };
 
@@ -46,86 +46,86 @@ int harness_main(int argc, char **argv);
 
 void harness_fail(const char *file, int line, const char *fmt, ...)
 	__attribute__((noreturn, cold, format(printf, 3, 4)));
-void harness_skip(const char *fmt, ...)
-	__attribute__((noreturn, cold, format(printf, 1, 2)));
+void harness_skip(const char *fmt, ...) __attribute__((noreturn, cold, format(printf, 1, 2)));
 void harness_fail_eq(const char *file, int line, const char *a_text, const char *b_text,
 		     unsigned long long a, unsigned long long b) __attribute__((noreturn, cold));
 void harness_fail_mem(const char *file, int line, const char *a_text, const char *b_text,
 		      const void *a, const void *b, size_t size) __attribute__((noreturn, cold));
 
-#define HARNESS_DEFINE(id, secs, sig) \
-	static void harness_run_##id(void); \
-	static struct harness_test harness_test_##id = { \
-		.name = #id, \
-		.file = __FILE__, \
-		.run = harness_run_##id, \
-		.timeout = (secs), \
-		.signal = (sig), \
-	}; \
+#define HARNESS_DEFINE(id, secs, sig)                                    \
+	static void harness_run_##id(void);                              \
+	static struct harness_test harness_test_##id = {                 \
+		.name = #id,                                             \
+		.file = __FILE__,                                        \
+		.run = harness_run_##id,                                 \
+		.timeout = (secs),                                       \
+		.signal = (sig),                                         \
+	};                                                               \
 	__attribute__((constructor)) static void harness_ctor_##id(void) \
-	{ \
-		harness_register(&harness_test_##id); \
-	} \
+	{                                                                \
+		harness_register(&harness_test_##id);                    \
+	}                                                                \
 	static void harness_run_##id(void)
 
 /* A test; one with its own timeout in seconds; one that a signal must end. */
-#define TEST(id)		HARNESS_DEFINE(id, HARNESS_TIMEOUT, 0)
-#define TEST_TIMEOUT(id, secs)	HARNESS_DEFINE(id, secs, 0)
-#define EXPECT_SIGNAL(id, sig)	HARNESS_DEFINE(id, HARNESS_TIMEOUT, sig)
+#define TEST(id)	       HARNESS_DEFINE(id, HARNESS_TIMEOUT, 0)
+#define TEST_TIMEOUT(id, secs) HARNESS_DEFINE(id, secs, 0)
+#define EXPECT_SIGNAL(id, sig) HARNESS_DEFINE(id, HARNESS_TIMEOUT, sig)
 
-#define SKIP(...) harness_skip(__VA_ARGS__)
-#define FAIL(...) harness_fail(__FILE__, __LINE__, __VA_ARGS__)
+#define SKIP(...)	       harness_skip(__VA_ARGS__)
+#define FAIL(...)	       harness_fail(__FILE__, __LINE__, __VA_ARGS__)
 
-#define CHECK(cond) \
-	do { \
-		if (!(cond)) \
+#define CHECK(cond)                                                           \
+	do {                                                                  \
+		if (!(cond))                                                  \
 			harness_fail(__FILE__, __LINE__, "CHECK(%s)", #cond); \
 	} while (0)
 
 /* Integers of any width, enums, bools; pointers want a cast. */
-#define CHECK_EQ(a, b) \
-	do { \
-		unsigned long long check_a_ = (unsigned long long)(a); \
-		unsigned long long check_b_ = (unsigned long long)(b); \
-		if (check_a_ != check_b_) \
+#define CHECK_EQ(a, b)                                                                   \
+	do {                                                                             \
+		unsigned long long check_a_ = (unsigned long long)(a);                   \
+		unsigned long long check_b_ = (unsigned long long)(b);                   \
+		if (check_a_ != check_b_)                                                \
 			harness_fail_eq(__FILE__, __LINE__, #a, #b, check_a_, check_b_); \
 	} while (0)
 
-#define CHECK_STR(a, b) \
-	do { \
-		const char *check_a_ = (a); \
-		const char *check_b_ = (b); \
-		if (!check_a_ || !check_b_ || strcmp(check_a_, check_b_)) \
+#define CHECK_STR(a, b)                                                                    \
+	do {                                                                               \
+		const char *check_a_ = (a);                                                \
+		const char *check_b_ = (b);                                                \
+		if (!check_a_ || !check_b_ || strcmp(check_a_, check_b_))                  \
 			harness_fail(__FILE__, __LINE__, "%s is \"%s\", %s is \"%s\"", #a, \
-				     check_a_ ? check_a_ : "(null)", #b, \
-				     check_b_ ? check_b_ : "(null)"); \
+				     check_a_ ? check_a_ : "(null)", #b,                   \
+				     check_b_ ? check_b_ : "(null)");                      \
 	} while (0)
 
-#define CHECK_MEM(a, b, size) \
-	do { \
-		const void *check_a_ = (a); \
-		const void *check_b_ = (b); \
-		size_t check_n_ = (size); \
-		if (memcmp(check_a_, check_b_, check_n_)) \
+#define CHECK_MEM(a, b, size)                                                            \
+	do {                                                                             \
+		const void *check_a_ = (a);                                              \
+		const void *check_b_ = (b);                                              \
+		size_t check_n_ = (size);                                                \
+		if (memcmp(check_a_, check_b_, check_n_))                                \
 			harness_fail_mem(__FILE__, __LINE__, #a, #b, check_a_, check_b_, \
-					 check_n_); \
+					 check_n_);                                      \
 	} while (0)
 
 /* A call that must return -1 with this errno; one that must not return -1. */
-#define CHECK_ERRNO(call, error) \
-	do { \
-		errno = 0; \
-		long long check_r_ = (long long)(call); \
-		int check_e_ = errno; \
-		if (check_r_ != -1 || check_e_ != (error)) \
-			harness_fail(__FILE__, __LINE__, "%s returned %lld, errno %d (%s), not %s", \
-				     #call, check_r_, check_e_, strerror(check_e_), #error); \
+#define CHECK_ERRNO(call, error)                                                                 \
+	do {                                                                                     \
+		errno = 0;                                                                       \
+		long long check_r_ = (long long)(call);                                          \
+		int check_e_ = errno;                                                            \
+		if (check_r_ != -1 || check_e_ != (error))                                       \
+			harness_fail(__FILE__, __LINE__,                                         \
+				     "%s returned %lld, errno %d (%s), not %s", #call, check_r_, \
+				     check_e_, strerror(check_e_), #error);                      \
 	} while (0)
 
-#define CHECK_SYS(call) \
-	do { \
-		errno = 0; \
-		if ((long long)(call) == -1) \
+#define CHECK_SYS(call)                                                                     \
+	do {                                                                                \
+		errno = 0;                                                                  \
+		if ((long long)(call) == -1)                                                \
 			harness_fail(__FILE__, __LINE__, "%s: %s", #call, strerror(errno)); \
 	} while (0)
 
