@@ -143,6 +143,7 @@ struct agent_clone_slot {
 
 struct agent_proc {
 	uint32_t pid;
+	uint32_t daemon_pid;		/* who may trace us at an exec */
 	int32_t fd_base;		/* number of the command socket */
 	uint32_t connected;		/* 1: channel mapped; 2: daemon lost */
 	uint32_t connect_lock;
@@ -338,6 +339,7 @@ void rpc_bulk_free(struct proto_slot *slot);
 bool rpc_connect(void);
 bool rpc_lost(void);
 void rpc_forked(void);
+void rpc_reserve_fds(void);
 /* Command socket: send a message with a descriptor */
 long rpc_send_command(const struct proto_msg *msg, const int *fds, uint32_t count);
 long rpc_recv_private(int sock, struct proto_msg *msg, int *fds, uint32_t *count, int cloexec);

@@ -15,6 +15,7 @@
 #include <asm/unistd.h>
 #include <linux/futex.h>
 #include <linux/poll.h>
+#include <linux/resource.h>
 #include <linux/socket.h>
 #include <linux/time.h>
 #include <linux/uio.h>
@@ -101,6 +102,37 @@ long rpc_recv_private(int sock, struct proto_msg *msg, int *fds, uint32_t *count
 	return 0;
 }
 
+/*
+ * Put fd at one of the agent's numbers.  A program may have lowered its limit on
+ * descriptors below them since: raise it for the moment.
+ */
+static long dup_high(int fd, int number, int flags)
+{
+	struct rlimit old, high;
+	long ret = sys3(__NR_dup3, fd, number, flags);
+
+	if (ret != -EBADF || sys4(__NR_prlimit64, 0, RLIMIT_NOFILE, 0, &old) < 0)
+		return ret;
+	high.rlim_cur = high.rlim_max = old.rlim_max;
+	if (sys4(__NR_prlimit64, 0, RLIMIT_NOFILE, &high, 0) < 0)
+		return ret;
+	ret = sys3(__NR_dup3, fd, number, flags);
+	sys4(__NR_prlimit64, 0, RLIMIT_NOFILE, &old, 0);
+	return ret;
+}
+
+/*
+ * The agent's numbers are never free, lest the program is given one: until there
+ * is a connection (again), they are copies of the command socket.
+ */
+void rpc_reserve_fds(void)
+{
+	int command = PROTO_FD_COMMAND(PROC->fd_base), i;
+
+	for (i = 1; i < PROTO_FD_COUNT; i++)
+		dup_high(command, command - i, 0);
+}
+
 /* A userfaultfd in SIGBUS mode, for user-mode faults only.  Return: fd or -errno */
 static long make_uffd(void)
 {
@@ -118,7 +150,7 @@ static long make_uffd(void)
 		sys1(__NR_close, fd);
 		return ret;
 	}
-	ret = sys3(__NR_dup3, fd, PROTO_FD_UFFD(PROC->fd_base), O_CLOEXEC);
+	ret = dup_high((int)fd, PROTO_FD_UFFD(PROC->fd_base), O_CLOEXEC);
 	sys1(__NR_close, fd);
 	return ret;
 }
@@ -145,8 +177,12 @@ static bool connect_locked(void)
 	ret = sys4(__NR_socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair);
 	if (ret < 0)
 		return false;
-	sys3(__NR_dup3, pair[0], PROTO_FD_PRIVATE(PROC->fd_base), O_CLOEXEC);
+	ret = dup_high(pair[0], PROTO_FD_PRIVATE(PROC->fd_base), O_CLOEXEC);
 	sys1(__NR_close, pair[0]);
+	if (ret < 0) {
+		sys1(__NR_close, pair[1]);
+		return false;
+	}
 	uffd = make_uffd();
 	PROC->has_uffd = uffd >= 0;
 	fds[0] = pair[1];
@@ -208,8 +244,7 @@ void rpc_forked(void)
 	PROC->encl_lock = 0;
 	PROC->clone_lock = 0;
 	PROC->sigtable.lock = 0;
-	sys1(__NR_close, PROTO_FD_PRIVATE(PROC->fd_base));
-	sys1(__NR_close, PROTO_FD_UFFD(PROC->fd_base));
+	rpc_reserve_fds();
 }
 
 struct proto_slot *rpc_begin(enum proto_op op, uint64_t encl)

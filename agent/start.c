@@ -178,6 +178,8 @@ void agent_start(struct proto_agent_params *params)
 
 	PROC->pid = (uint32_t)sys0(__NR_getpid);
 	PROC->fd_base = params->command_fd;
+	PROC->daemon_pid = params->daemon_pid;
+	rpc_reserve_fds();
 	PROC->has_fsgsbase = params->hwcap2 >> 1 & 1;
 	PROC->cpuid_faulting = params->cpuid_faulting;
 	PROC->filter_stage2 = params->exec_flags & PROTO_EXEC_STAGE2 ? 1 : 0;

@@ -359,6 +359,7 @@ static int inject_now(struct remote *r, const struct proto_exec *exec, const cha
 		patch_cpuid(r, p);
 	p->xcr0 = xcr0();
 	p->command_fd = exec->command_fd;
+	p->daemon_pid = (uint32_t)getpid();
 	p->exec_flags = exec->flags;
 	p->sigmask = exec->sigmask;
 	p->sigignored = exec->sigignored;

@@ -48,7 +48,9 @@ static long exec_ask(struct agent_thread *t, agent_ucontext *uc, int *private_fd
 	fds[0] = pair[1];
 	/* the daemon must be allowed to trace us: not after a set-uid, not under Yama */
 	sys2(__NR_prctl, PR_SET_DUMPABLE, 1);
-	sys2(__NR_prctl, PR_SET_PTRACER, -1);
+	if (sys2(__NR_prctl, PR_SET_PTRACER, PROC->daemon_pid) == -EINVAL)
+		/* no Yama, or another pid namespace, where the daemon has no number */
+		sys2(__NR_prctl, PR_SET_PTRACER, PR_SET_PTRACER_ANY);
 	ret = rpc_send_command(&msg, fds, 1);
 	sys1(__NR_close, pair[1]);
 	if (ret >= 0)

@@ -84,7 +84,7 @@ struct proto_agent_params {
 	uint64_t auxv[64];
 	uint64_t filter[PROTO_PARAM_FILTER_MAX];	/* struct sock_filter each */
 	uint32_t cpuid_site_count;	/* CPUID instructions that inject/ made UD2 */
-	uint32_t rsvd;
+	uint32_t daemon_pid;		/* the injector's */
 	uint64_t cpuid_sites[PROTO_PARAM_CPUID_MAX];
 	int64_t status;			/* out: 0, or -errno of what failed */
 	uint64_t status_what;		/* out: enum agent_start_step */
