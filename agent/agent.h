@@ -145,6 +145,7 @@ struct agent_proc {
 	uint32_t pid;
 	uint32_t daemon_pid;		/* who may trace us at an exec */
 	int32_t fd_base;		/* number of the command socket */
+	int32_t fd_private, fd_uffd;	/* where they are, once connected */
 	uint32_t connected;		/* 1: channel mapped; 2: daemon lost */
 	uint32_t connect_lock;
 	uint32_t fd_lock;		/* RPCs that bring descriptors */

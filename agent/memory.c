@@ -148,7 +148,7 @@ static long uffd_register(uint64_t start, uint64_t size)
 	reg.range.len = size;
 	reg.mode = UFFDIO_REGISTER_MODE_MISSING | UFFDIO_REGISTER_MODE_MINOR |
 		   UFFDIO_REGISTER_MODE_WP;
-	return sys3(__NR_ioctl, PROTO_FD_UFFD(PROC->fd_base), UFFDIO_REGISTER, &reg);
+	return sys3(__NR_ioctl, PROC->fd_uffd, UFFDIO_REGISTER, &reg);
 }
 
 /* One piece, whose offset in the file is known; replaces what is at start. */

@@ -13,6 +13,7 @@
 
 #include <linux/mman.h>
 #include <asm/unistd.h>
+#include <linux/fcntl.h>
 #include <linux/futex.h>
 #include <linux/poll.h>
 #include <linux/resource.h>
@@ -29,8 +30,6 @@
 #define SCM_RIGHTS	1
 #define MSG_CMSG_CLOEXEC 0x40000000
 #define MSG_NOSIGNAL	0x4000
-#define O_CLOEXEC	02000000
-#define O_NONBLOCK	04000
 #define SPIN_ROUNDS	2000
 #define WAIT_MS		100
 
@@ -114,11 +113,26 @@ static long dup_high(int fd, int number, int flags)
 	if (ret != -EBADF || sys4(__NR_prlimit64, 0, RLIMIT_NOFILE, 0, &old) < 0)
 		return ret;
 	high.rlim_cur = high.rlim_max = old.rlim_max;
-	if (sys4(__NR_prlimit64, 0, RLIMIT_NOFILE, &high, 0) < 0)
-		return ret;
-	ret = sys3(__NR_dup3, fd, number, flags);
-	sys4(__NR_prlimit64, 0, RLIMIT_NOFILE, &old, 0);
+	if (old.rlim_max > (uint64_t)number &&
+	    sys4(__NR_prlimit64, 0, RLIMIT_NOFILE, &high, 0) == 0) {
+		ret = sys3(__NR_dup3, fd, number, flags);
+		sys4(__NR_prlimit64, 0, RLIMIT_NOFILE, &old, 0);
+	} else if (flags & O_CLOEXEC && old.rlim_cur > PROTO_FD_COUNT) {
+		/* the hard limit too: as high as it goes, and unprotected */
+		ret = sys3(__NR_fcntl, fd, F_DUPFD_CLOEXEC, old.rlim_cur - PROTO_FD_COUNT);
+	}
 	return ret;
+}
+
+/* Move a descriptor of ours out of the program's way.  Return: its number. */
+static int move_high(int fd, int number)
+{
+	long ret = dup_high(fd, number, O_CLOEXEC);
+
+	if (ret < 0)
+		return fd;
+	sys1(__NR_close, fd);
+	return (int)ret;
 }
 
 /*
@@ -150,9 +164,8 @@ static long make_uffd(void)
 		sys1(__NR_close, fd);
 		return ret;
 	}
-	ret = dup_high((int)fd, PROTO_FD_UFFD(PROC->fd_base), O_CLOEXEC);
-	sys1(__NR_close, fd);
-	return ret;
+	PROC->fd_uffd = move_high((int)fd, PROTO_FD_UFFD(PROC->fd_base));
+	return PROC->fd_uffd;
 }
 
 static bool map_shared(int fd, uint64_t offset_in_arena, uint64_t size, int prot)
@@ -177,12 +190,7 @@ static bool connect_locked(void)
 	ret = sys4(__NR_socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair);
 	if (ret < 0)
 		return false;
-	ret = dup_high(pair[0], PROTO_FD_PRIVATE(PROC->fd_base), O_CLOEXEC);
-	sys1(__NR_close, pair[0]);
-	if (ret < 0) {
-		sys1(__NR_close, pair[1]);
-		return false;
-	}
+	PROC->fd_private = move_high(pair[0], PROTO_FD_PRIVATE(PROC->fd_base));
 	uffd = make_uffd();
 	PROC->has_uffd = uffd >= 0;
 	fds[0] = pair[1];
@@ -195,7 +203,7 @@ static bool connect_locked(void)
 	sys1(__NR_close, pair[1]);
 	if (ret < 0)
 		goto out;
-	ret = rpc_recv_private(PROTO_FD_PRIVATE(PROC->fd_base), &msg, got, &count, 1);
+	ret = rpc_recv_private(PROC->fd_private, &msg, got, &count, 1);
 	if (ret < 0 || msg.type != PROTO_MSG_CONNECTED || msg.status < 0 || count != 2)
 		goto out;
 	ok = map_shared(got[0], PROTO_AGENT_CHANNEL, PROTO_CHANNEL_SIZE, PROT_READ | PROT_WRITE) &&
@@ -278,7 +286,7 @@ struct proto_slot *rpc_begin(enum proto_op op, uint64_t encl)
 
 static bool daemon_hung_up(void)
 {
-	struct pollfd p = { PROTO_FD_PRIVATE(PROC->fd_base), 0, 0 };
+	struct pollfd p = { PROC->fd_private, 0, 0 };
 
 	return sys3(__NR_poll, &p, 1, 0) > 0 && (p.revents & (POLLHUP | POLLERR | POLLNVAL));
 }
@@ -342,7 +350,7 @@ long rpc_call_fd(struct proto_slot *slot, int *fd, int cloexec)
 	agent_lock(&PROC->fd_lock);
 	ret = rpc_call(slot);
 	if (ret >= 0 && slot->fds) {
-		long r = rpc_recv_private(PROTO_FD_PRIVATE(PROC->fd_base), &msg, fd, &count,
+		long r = rpc_recv_private(PROC->fd_private, &msg, fd, &count,
 					  cloexec);
 		if (r < 0)
 			ret = r;

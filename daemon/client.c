@@ -50,12 +50,12 @@ int sock_send(int sock, const struct proto_msg *msg, const void *text, size_t si
 	union {
 		struct cmsghdr align;
 		char space[CMSG_SPACE(4 * sizeof(int))];
-	} control = { 0 };
+	} control = {0};
 	struct iovec iov[2] = {
-		{ .iov_base = (void *)(uintptr_t)msg, .iov_len = sizeof(*msg) },
-		{ .iov_base = (void *)(uintptr_t)text, .iov_len = size },
+		{.iov_base = (void *)(uintptr_t)msg, .iov_len = sizeof(*msg)},
+		{.iov_base = (void *)(uintptr_t)text, .iov_len = size},
 	};
-	struct msghdr hdr = { .msg_iov = iov, .msg_iovlen = text ? 2 : 1 };
+	struct msghdr hdr = {.msg_iov = iov, .msg_iovlen = text ? 2 : 1};
 	struct cmsghdr *cmsg;
 
 	if (count > 4)
@@ -166,8 +166,7 @@ static void *service(void *arg)
 		bell = __atomic_load_n(&ch->doorbell, __ATOMIC_ACQUIRE);
 		if (serve_posted(c, call))
 			continue;
-		while (spins < budget &&
-		       __atomic_load_n(&ch->doorbell, __ATOMIC_ACQUIRE) == bell) {
+		while (spins < budget && __atomic_load_n(&ch->doorbell, __ATOMIC_ACQUIRE) == bell) {
 			__builtin_ia32_pause();
 			spins++;
 		}

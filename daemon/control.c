@@ -65,7 +65,7 @@ static void json_enclave(struct report *r, struct enclave *e, const struct sgx_e
 		", \"initialized\": %s, \"pages\": %" PRIu64 ", \"pages_added\": %" PRIu64 ", ",
 		info->base, info->size, info->initialized ? "true" : "false", info->epc_pages,
 		__atomic_load_n(&e->pages_added, __ATOMIC_RELAXED));
-	json_counters(r->out, &(struct counters){ info->entries, info->exits, info->aexs });
+	json_counters(r->out, &(struct counters){info->entries, info->exits, info->aexs});
 	fputs(", \"pids\": [", r->out);
 	pthread_mutex_lock(&e->machine->lock);
 	pids(e->machine, e, r->out, ", ");
@@ -103,7 +103,7 @@ static void each_enclave(struct machine *m, struct report *r,
 
 	for (uint32_t i = count; i-- > 0;) {
 		struct sgx_encl_info info;
-		struct counters c = { 0 };
+		struct counters c = {0};
 
 		sgx_encl_info(all[i]->sgx, &info);
 		enclave_counters(all[i], &c);
@@ -192,12 +192,11 @@ static void json_stat(struct machine *m, struct report *r)
 	r->comma = false;
 	pthread_mutex_lock(&m->lock);
 	json_past(m, r);
-	fprintf(out,
-		"],\n  \"totals\": {\"enclaves\": %" PRIu64 ", \"pages_added\": %" PRIu64 ", ",
+	fprintf(out, "],\n  \"totals\": {\"enclaves\": %" PRIu64 ", \"pages_added\": %" PRIu64 ", ",
 		m->enclaves_created, __atomic_load_n(&m->pages_added, __ATOMIC_RELAXED));
-	json_counters(out, &(struct counters){ m->past.entries + r->live.entries,
-					       m->past.exits + r->live.exits,
-					       m->past.aexs + r->live.aexs });
+	json_counters(out, &(struct counters){m->past.entries + r->live.entries,
+					      m->past.exits + r->live.exits,
+					      m->past.aexs + r->live.aexs});
 	fprintf(out, ", \"processes\": %" PRIu64 "},\n  \"processes\": [", m->clients_connected);
 	for (struct client *c = m->clients; c; c = c->next)
 		fprintf(out, "%s%d", c == m->clients ? "" : ", ", c->pid);
@@ -238,7 +237,7 @@ static void text_stat(struct machine *m, struct report *r)
  */
 char *control_stat(struct machine *m, bool text)
 {
-	struct report r = { 0 };
+	struct report r = {0};
 	char *buf = NULL;
 	size_t size;
 
@@ -266,7 +265,7 @@ static int reply(struct conn *c, enum proto_msg_type type, int status, const cha
 		.type = type,
 		.status = status,
 	};
-	struct pollfd p = { .fd = c->source.fd, .events = POLLOUT };
+	struct pollfd p = {.fd = c->source.fd, .events = POLLOUT};
 	int ret;
 
 	msg.words[0] = (uint64_t)getpid();

@@ -15,9 +15,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define CACHE_FILES 256u		   /* then the whole cache is dropped */
-#define FILE_MAX_SIZE ((off_t)512 << 20)   /* larger ones are not looked at */
-#define OFFSETS_MAX 65536u
+#define CACHE_FILES   256u /* then the whole cache is dropped */
+#define FILE_MAX_SIZE ((off_t)512 << 20) /* larger ones are not looked at */
+#define OFFSETS_MAX   65536u
 
 struct scanned {
 	struct scanned *next;

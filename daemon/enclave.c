@@ -25,6 +25,7 @@
 #include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 /* The file's name, as tools look for it in /proc/PID/maps */
@@ -353,8 +354,7 @@ void enclave_host_tcs_publish(struct sgx_encl *sgx, uint64_t offset, const struc
 	t->exits = 0;
 	t->aexs = 0;
 	if (!tcs_remember(e, (uint32_t)page))
-		log_line("no memory to watch the TCS at offset %#llx",
-			 (unsigned long long)offset);
+		log_line("no memory to watch the TCS at offset %#llx", (unsigned long long)offset);
 	pthread_mutex_unlock(&e->lock);
 	if (e->slot_of[page])
 		memory_hide(e->machine, e->slot_of[page] - 1);
@@ -429,7 +429,7 @@ static void record(struct machine *m, struct enclave *e)
 {
 	struct enclave_record *r;
 	struct sgx_encl_info info;
-	struct counters c = { 0 };
+	struct counters c = {0};
 
 	sgx_encl_info(e->sgx, &info);
 	enclave_counters(e, &c);
@@ -475,7 +475,10 @@ static void closed(struct machine *m, int wd)
 		return;
 	e->doubt = !unused(e);
 	if (e->doubt) {
-		m->recheck_ms = 1;
+		if (!m->recheck_ms) {
+			m->recheck_ms = 1;
+			m->recheck_at = loop_now_ms() + 1;
+		}
 		return;
 	}
 	record(m, e);
@@ -546,6 +549,71 @@ void enclave_recheck(struct machine *m)
 		enclave_put(all[i]);
 	}
 	free(all);
-	if (m->recheck_ms)
+	if (m->recheck_ms) {
 		m->recheck_ms = again;
+		m->recheck_at = loop_now_ms() + (uint64_t)again;
+	}
+}
+
+/*
+ * In Linux close() has released the enclave when it returns; here the main
+ * thread hears of it a moment later.  Who is about to say "no memory" waits for
+ * what was closed before.
+ */
+
+/* Intervals of enclave_recheck() up to this one are waited for */
+#define SETTLE_MS 64
+
+/**
+ * enclave_settle() - wait until what has been closed by now is released
+ * @m: machine
+ *
+ * Context: a service thread, no lock held.  Bounded: the main thread may be
+ * waiting for this very thread to stop.
+ */
+void enclave_settle(struct machine *m)
+{
+	struct timespec until;
+	uint64_t one = 1, ticket;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_nsec += 250000000;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_nsec -= 1000000000;
+		until.tv_sec++;
+	}
+	pthread_mutex_lock(&m->lock);
+	ticket = ++m->settle_wanted;
+	if (write(m->wakeup.fd, &one, sizeof(one)) == sizeof(one))
+		while (m->settle_done < ticket &&
+		       !pthread_cond_timedwait(&m->settled, &m->lock, &until))
+			;
+	pthread_mutex_unlock(&m->lock);
+}
+
+/**
+ * enclave_settle_ready() - tell those who wait, if it is so
+ * @m: machine
+ *
+ * Context: main thread, after each event.
+ */
+void enclave_settle_ready(struct machine *m)
+{
+	uint64_t wanted;
+
+	pthread_mutex_lock(&m->lock);
+	wanted = m->settle_wanted;
+	if (m->settle_done == wanted) {
+		pthread_mutex_unlock(&m->lock);
+		return;
+	}
+	pthread_mutex_unlock(&m->lock);
+	/* What was closed before they asked is in the queue by now */
+	enclave_inotify_ready(m, &m->inotify, 0);
+	if (m->recheck_ms && m->recheck_ms <= SETTLE_MS)
+		return; /* after the recheck, again */
+	pthread_mutex_lock(&m->lock);
+	m->settle_done = wanted;
+	pthread_cond_broadcast(&m->settled);
+	pthread_mutex_unlock(&m->lock);
 }

@@ -119,6 +119,6 @@ void exec_start(struct machine *m, pid_t pid, const struct proto_exec *exec, int
 		atomic_fetch_sub(&m->execs, 1);
 		free(x);
 	}
-	reply(&(struct exec){ .private_fd = private_fd }, PROTO_MSG_EXEC_READY, -ret);
+	reply(&(struct exec){.private_fd = private_fd}, PROTO_MSG_EXEC_READY, -ret);
 	close(private_fd);
 }

@@ -12,8 +12,7 @@
  * The agent has fetched what the ioctl may want; an address that it did not
  * fetch, or could not, is a bad one.
  */
-static const struct proto_segment *segment(const struct sgx_call *call, uint64_t uaddr,
-					   size_t size)
+static const struct proto_segment *segment(const struct sgx_call *call, uint64_t uaddr, size_t size)
 {
 	for (uint32_t i = 0; i < call->slot.segment_count; i++) {
 		const struct proto_segment *seg = &call->slot.segment[i];

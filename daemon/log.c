@@ -30,6 +30,9 @@ void log_init(void)
 
 	if (path && *path)
 		log_fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	/* What libc or a sanitizer has to say of us, too; it was /dev/null */
+	if (log_fd >= 0)
+		dup2(log_fd, STDERR_FILENO);
 }
 
 /**
@@ -55,8 +58,8 @@ void log_line(const char *fmt, ...)
 		struct timespec now;
 
 		clock_gettime(CLOCK_REALTIME, &now);
-		n = snprintf(out, sizeof(out), "%lld.%03ld swsgx[%d]: %s\n",
-			     (long long)now.tv_sec, now.tv_nsec / 1000000, getpid(), line);
+		n = snprintf(out, sizeof(out), "%lld.%03ld swsgx[%d]: %s\n", (long long)now.tv_sec,
+			     now.tv_nsec / 1000000, getpid(), line);
 		if (write(log_fd, out, (size_t)n) < 0) {
 			/* A full disk must not stop the machine */
 			close(log_fd);

@@ -13,6 +13,7 @@
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 /**
@@ -28,7 +29,7 @@
 int loop_add(struct machine *m, struct source *s, int fd, uint32_t events,
 	     void (*ready)(struct machine *m, struct source *s, uint32_t events))
 {
-	struct epoll_event ev = { .events = events, .data.ptr = s };
+	struct epoll_event ev = {.events = events, .data.ptr = s};
 
 	s->fd = fd;
 	s->ready = ready;
@@ -107,7 +108,7 @@ static int receive(int sock, struct received *r)
 		struct cmsghdr align;
 		char space[CMSG_SPACE(4 * sizeof(int)) + CMSG_SPACE(sizeof(struct ucred))];
 	} control;
-	struct iovec iov = { .iov_base = &r->msg, .iov_len = sizeof(r->msg) };
+	struct iovec iov = {.iov_base = &r->msg, .iov_len = sizeof(r->msg)};
 	struct msghdr hdr = {
 		.msg_iov = &iov,
 		.msg_iovlen = 1,
@@ -249,7 +250,7 @@ static void wakeup_ready(struct machine *m, struct source *s, uint32_t events)
 {
 	uint64_t n;
 
-	/* Only to look at machine.execs again */
+	/* To look at machine.execs and settle_wanted again */
 	if (read(s->fd, &n, sizeof(n)) < 0)
 		return;
 }
@@ -259,6 +260,27 @@ static bool over(struct machine *m)
 	/* execs last: its thread may be what makes the next client */
 	return m->stopping ||
 	       (m->private_over && !m->clients && !m->enclaves && !atomic_load(&m->execs));
+}
+
+/**
+ * loop_now_ms() - CLOCK_MONOTONIC in milliseconds
+ */
+uint64_t loop_now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+static int timeout(const struct machine *m)
+{
+	uint64_t now;
+
+	if (!m->recheck_ms)
+		return -1;
+	now = loop_now_ms();
+	return now >= m->recheck_at ? 0 : (int)(m->recheck_at - now);
 }
 
 /**
@@ -280,7 +302,7 @@ int loop_run(struct machine *m)
 		ret = loop_add(m, &m->listener, m->listener.fd, EPOLLIN, listener_ready);
 	while (!ret && !over(m)) {
 		struct epoll_event ev;
-		int n = epoll_wait(m->epoll, &ev, 1, m->recheck_ms ? m->recheck_ms : -1);
+		int n = epoll_wait(m->epoll, &ev, 1, timeout(m));
 
 		if (n < 0 && errno != EINTR)
 			ret = -errno;
@@ -288,10 +310,10 @@ int loop_run(struct machine *m)
 			struct source *s = ev.data.ptr;
 
 			s->ready(m, s, ev.events);
-		} else if (m->recheck_ms) {
-			/* A busy loop comes to it later: no harm, the EPC waits */
-			enclave_recheck(m);
 		}
+		if (m->recheck_ms && loop_now_ms() >= m->recheck_at)
+			enclave_recheck(m);
+		enclave_settle_ready(m);
 	}
 	while (m->clients)
 		client_end(m->clients);

@@ -21,17 +21,16 @@
 #include <unistd.h>
 
 /* Where the EPC is, physically: above all RAM of small machines, below 39 bits */
-#define EPC_BASE	0x4000000000ull
+#define EPC_BASE 0x4000000000ull
 
 /* XSAVE components that an enclave may have: x87, SSE, AVX, AVX-512 */
-#define XFRM_OFFERED	0xe7ull
-#define XFRM_AMD	0x07ull
+#define XFRM_OFFERED 0xe7ull
+#define XFRM_AMD     0x07ull
 
 /* The mutex whose lock word is proto_machine_page.alive (glibc keeps it first) */
-#define ALIVE_OFFSET	8
+#define ALIVE_OFFSET 8
 _Static_assert(offsetof(struct proto_machine_page, alive) == ALIVE_OFFSET, "alive");
-_Static_assert(ALIVE_OFFSET + sizeof(pthread_mutex_t) <=
-		       offsetof(struct proto_machine_page, boot),
+_Static_assert(ALIVE_OFFSET + sizeof(pthread_mutex_t) <= offsetof(struct proto_machine_page, boot),
 	       "the mutex fits before boot");
 
 static uint64_t host_xcr0(void)
@@ -55,9 +54,8 @@ static bool host_is_intel(void)
 static void host_config(struct cpu_config *config)
 {
 	memset(config, 0, sizeof(*config));
-	config->attributes = SGX_ATTR_DEBUG_BIT | SGX_ATTR_MODE64_BIT |
-			     SGX_ATTR_PROVISION_KEY_BIT | SGX_ATTR_EINITTOKEN_KEY_BIT |
-			     SGX_ATTR_KSS_BIT;
+	config->attributes = SGX_ATTR_DEBUG_BIT | SGX_ATTR_MODE64_BIT | SGX_ATTR_PROVISION_KEY_BIT |
+			     SGX_ATTR_EINITTOKEN_KEY_BIT | SGX_ATTR_KSS_BIT;
 	/* Other makers' offsets of AVX-512 are not Intel's, which enclaves know */
 	config->xfrm = host_xcr0() & (host_is_intel() ? XFRM_OFFERED : XFRM_AMD);
 	config->miscselect = SGX_MISC_EXINFO_BIT;
@@ -89,12 +87,11 @@ static int make_package(struct machine *m, struct daemon_ready *ready)
 	m->pkg.epcm = m->epcm;
 	m->pkg.epc_pages = pages;
 	m->pkg.section_count = 1;
-	m->pkg.section[0] = (struct epc_section){ .base = EPC_BASE, .pages = pages };
+	m->pkg.section[0] = (struct epc_section){.base = EPC_BASE, .pages = pages};
 	m->pkg.mem = &memory_ops;
 	m->pkg.mem_ctx = m;
 	host_config(&config);
-	paths_fuses(m->name ? m->name : "default", fuses, ready->message,
-		    sizeof(ready->message));
+	paths_fuses(m->name ? m->name : "default", fuses, ready->message, sizeof(ready->message));
 	if (ready->message[0]) {
 		log_line("%.180s", ready->message);
 		if (!m->name)
@@ -217,6 +214,7 @@ int machine_init(struct machine *m, const struct daemon_options *options,
 	m->lock_fd = m->dir_fd = m->page_fd = m->provision_fd = -1;
 	m->memory.uffd = -1;
 	pthread_mutex_init(&m->lock, NULL);
+	pthread_cond_init(&m->settled, NULL);
 	m->spin = !sched_getaffinity(0, sizeof(cpus), &cpus) && CPU_COUNT(&cpus) > 1;
 	if (m->epc_size < DAEMON_EPC_MIN || m->epc_size > DAEMON_EPC_MAX ||
 	    m->epc_size % SGX_PAGE_SIZE) {

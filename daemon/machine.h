@@ -35,7 +35,7 @@ struct source {
 	void (*ready)(struct machine *m, struct source *s, uint32_t events);
 };
 
-#define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+#define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 int loop_add(struct machine *m, struct source *s, int fd, uint32_t events,
 	     void (*ready)(struct machine *m, struct source *s, uint32_t events));
@@ -88,10 +88,10 @@ struct enclave {
 	struct sgx_encl *sgx;
 	uint64_t ino, dev;
 	atomic_uint refs;
-	int memfd;   /* until CREATE has mapped it, -1 after */
-	int probe;   /* read-only; can take a read lease iff nobody has it open */
-	int wd;	     /* inotify watch */
-	bool doubt;  /* closed, but perhaps not for the last time; main thread */
+	int memfd; /* until CREATE has mapped it, -1 after */
+	int probe; /* read-only; can take a read lease iff nobody has it open */
+	int wd; /* inotify watch */
+	bool doubt; /* closed, but perhaps not for the last time; main thread */
 	atomic_bool handed_out; /* opened: its close is its end */
 	uint64_t id; /* EID, 0 before CREATE */
 	uint64_t base, size;
@@ -99,11 +99,11 @@ struct enclave {
 	epc_slot_t *slot_of; /* by page of the ELRANGE: slot + 1 of its EPC page */
 	int tcs_fd;
 	struct sgx_tcs_slot *tcs;
-	pthread_mutex_t lock;	/* below */
-	uint32_t *tcs_pages;	/* pages of the ELRANGE that are a TCS now */
+	pthread_mutex_t lock; /* below */
+	uint32_t *tcs_pages; /* pages of the ELRANGE that are a TCS now */
 	uint32_t tcs_count, tcs_room;
-	struct counters past;	/* of TCS pages that are gone */
-	uint64_t pages_added;	/* atomic */
+	struct counters past; /* of TCS pages that are gone */
+	uint64_t pages_added; /* atomic */
 	struct client *_Atomic ioctl_owner; /* whose ADD_PAGES goes on in pieces */
 };
 
@@ -125,6 +125,10 @@ void enclave_counters(struct enclave *e, struct counters *c);
 /* Free the TCS slots that are held by threads that live no more. */
 void enclave_wipe_dead(struct enclave *e, pid_t dead);
 void enclave_recheck(struct machine *m);
+/* Wait (not for long) until what has been closed by now is released. */
+void enclave_settle(struct machine *m);
+void enclave_settle_ready(struct machine *m);
+uint64_t loop_now_ms(void);
 void enclave_inotify_ready(struct machine *m, struct source *s, uint32_t events);
 int enclave_host_memory(struct sgx_encl *sgx);
 void enclave_host_free(struct sgx_encl *sgx);
@@ -195,11 +199,11 @@ void client_break(struct client *c, const char *why, uint64_t value);
 struct sgx_call {
 	struct client *client;
 	struct enclave *encl;
-	uint32_t number;	/* of the slot */
-	uint32_t used;		/* ADD_PAGES: source pages consumed */
-	const uint8_t *bulk;	/* source pages; shared memory */
+	uint32_t number; /* of the slot */
+	uint32_t used; /* ADD_PAGES: source pages consumed */
+	const uint8_t *bulk; /* source pages; shared memory */
 	struct proto_slot slot; /* request; the answer's fields of it are filled in */
-	uint32_t out;		/* bytes of answer[] that go back */
+	uint32_t out; /* bytes of answer[] that go back */
 	uint8_t answer[PROTO_DATA_SIZE] __attribute__((aligned(8)));
 };
 
@@ -251,6 +255,9 @@ struct machine {
 	char socket_path[112];
 	struct conn *conns;
 	int recheck_ms; /* until enclave_recheck(), 0: not needed */
+	uint64_t recheck_at; /* when that is, CLOCK_MONOTONIC in ms */
+	pthread_cond_t settled; /* with lock: see enclave_settle() */
+	uint64_t settle_wanted, settle_done;
 	bool stopping;
 	bool private_over; /* the command has ended */
 	atomic_uint execs; /* exec threads that run */

@@ -86,7 +86,7 @@ int daemon_main(const struct daemon_options *options)
 	/* Static: exec threads may outlive the loop by an instant */
 	static struct machine machine;
 	struct daemon_options mine = *options;
-	struct daemon_ready ready = { 0 };
+	struct daemon_ready ready = {0};
 	sigset_t none;
 	int ret;
 

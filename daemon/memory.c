@@ -51,7 +51,7 @@ static void sigbus(int sig, siginfo_t *si, void *uc)
 
 static int open_uffd(void)
 {
-	struct uffdio_api api = { .api = UFFD_API, .features = UFFD_FEATURE_SIGBUS };
+	struct uffdio_api api = {.api = UFFD_API, .features = UFFD_FEATURE_SIGBUS};
 	int fd;
 
 	fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY);
@@ -80,7 +80,7 @@ static void *reserve(size_t size)
  */
 int memory_init(struct machine *m)
 {
-	struct sigaction sa = { .sa_sigaction = sigbus, .sa_flags = SA_SIGINFO };
+	struct sigaction sa = {.sa_sigaction = sigbus, .sa_flags = SA_SIGINFO};
 	struct epc_memory *mem = &m->memory;
 
 	mem->uffd = -1;
@@ -234,8 +234,7 @@ static int memory_fill(void *ctx, epc_slot_t slot, epc_slot_t secs, uint64_t lin
 static void file_drop(uint8_t *page)
 {
 	if (madvise(page, SGX_PAGE_SIZE, MADV_REMOVE))
-		log_line("a page could not be taken out of an enclave's file: %s",
-			 strerror(errno));
+		log_line("a page could not be taken out of an enclave's file: %s", strerror(errno));
 }
 
 static void memory_drop(void *ctx, epc_slot_t slot)

@@ -58,8 +58,7 @@ static int make_room(struct sgx_mm *mm, uint32_t more)
 
 static void delete_at(struct sgx_mm *mm, uint32_t i, uint32_t n)
 {
-	memmove(&mm->mapping[i], &mm->mapping[i + n],
-		(mm->count - i - n) * sizeof(*mm->mapping));
+	memmove(&mm->mapping[i], &mm->mapping[i + n], (mm->count - i - n) * sizeof(*mm->mapping));
 	mm->count -= n;
 }
 
@@ -196,7 +195,7 @@ bool mm_find(struct sgx_mm *mm, uint64_t addr, struct mapping *ret)
 static int protect(struct sgx_mm *mm, uint64_t addr, bool write)
 {
 	struct uffdio_writeprotect wp = {
-		.range = { .start = addr, .len = SGX_PAGE_SIZE },
+		.range = {.start = addr, .len = SGX_PAGE_SIZE},
 		.mode = write ? 0 : UFFDIO_WRITEPROTECT_MODE_WP,
 	};
 
@@ -216,7 +215,7 @@ static int protect(struct sgx_mm *mm, uint64_t addr, bool write)
 int mm_page_grant(struct sgx_mm *mm, struct sgx_encl *sgx, uint64_t addr, bool write)
 {
 	struct uffdio_continue cont = {
-		.range = { .start = addr, .len = SGX_PAGE_SIZE },
+		.range = {.start = addr, .len = SGX_PAGE_SIZE},
 		.mode = write ? 0 : UFFDIO_CONTINUE_MODE_WP,
 	};
 	int ret;

@@ -41,8 +41,8 @@ int machine_name_valid(const char *name)
 	for (size_t i = 0; i < n; i++) {
 		char c = name[i];
 
-		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-		      (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-'))
+		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+		      c == '.' || c == '_' || c == '-'))
 			return 0;
 	}
 	return 1;
@@ -262,8 +262,7 @@ int paths_open_machine(struct machine *m, const char *name, struct daemon_ready 
 	} while (ret == -ENOENT);
 	close(run);
 	if (ret == -EEXIST) {
-		snprintf(ready->message, sizeof(ready->message), "machine '%s' runs already",
-			 name);
+		snprintf(ready->message, sizeof(ready->message), "machine '%s' runs already", name);
 		return ret;
 	}
 	if (ret < 0) {
@@ -323,8 +322,8 @@ static int state_dir(const char *name)
 	else
 		return -ENOENT;
 	/* mkdir -p, but never the home folder itself */
-	for (char *p = path + (state && state[0] == '/' ? 0 : strlen(home)); (p = strchr(p + 1, '/'));
-	     *p = '/') {
+	for (char *p = path + (state && state[0] == '/' ? 0 : strlen(home));
+	     (p = strchr(p + 1, '/')); *p = '/') {
 		*p = 0;
 		(void)mkdir(path, 0700);
 	}
@@ -413,7 +412,7 @@ void paths_fuses(const char *name, uint8_t *fuses, char *warning, size_t size)
 			 "the keys of machine '%s' cannot be kept (%s): sealed data will not "
 			 "open again",
 			 name,
-			 ret == -EPERM	? "others may read the file or folder"
+			 ret == -EPERM	  ? "others may read the file or folder"
 			 : ret == -EINVAL ? "the fuses file does not have 32 bytes"
 					  : strerror(-ret));
 }

@@ -21,13 +21,13 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define NEEDS_ENCLAVE	(1u << 0)	/* an unknown enclave is -ENOTTY, see rpc_serve() */
+#define NEEDS_ENCLAVE (1u << 0) /* an unknown enclave is -ENOTTY, see rpc_serve() */
 
 struct rpc_op {
 	const char *name;
-	uint32_t states;	/* 1 << enum client_state in which it may be called */
+	uint32_t states; /* 1 << enum client_state in which it may be called */
 	uint32_t flags;
-	uint32_t data_in;	/* bytes of data[] that are read whatever the segments say */
+	uint32_t data_in; /* bytes of data[] that are read whatever the segments say */
 	int64_t (*serve)(struct sgx_call *call);
 };
 
@@ -153,6 +153,23 @@ static uint64_t added_bytes(const struct sgx_call *call)
 	return arg.count;
 }
 
+/* Enclaves that have been closed may still hold what this ioctl needs. */
+static void make_room(struct machine *m, uint32_t cmd, uint32_t src_pages)
+{
+	struct sgx_epc_info epc;
+	uint64_t need = 0;
+
+	if (cmd == SGX_IOC_ENCLAVE_CREATE)
+		need = 2; /* SECS, VA */
+	else if (cmd == SGX_IOC_ENCLAVE_ADD_PAGES)
+		need = src_pages + 1;
+	if (!need)
+		return;
+	sgx_epc_info(m->sgx, &epc);
+	if (epc.free < need)
+		enclave_settle(m);
+}
+
 static int64_t serve_ioctl(struct sgx_call *call)
 {
 	struct client *c = call->client;
@@ -171,6 +188,7 @@ static int64_t serve_ioctl(struct sgx_call *call)
 		/* A second piece without a first: the first one failed */
 		return -EBUSY;
 	}
+	make_room(c->machine, (uint32_t)call->slot.a0, call->slot.src_pages);
 	call->used = 0;
 	ret = sgx_ioctl_run(call, e->sgx, (unsigned int)call->slot.a0, call->slot.a1);
 	if (add) {
@@ -204,8 +222,7 @@ static int64_t serve_map(struct sgx_call *call)
 
 	if (!range_ok(call->slot.a0, call->slot.a1))
 		return -EINVAL;
-	ret = sgx_may_map(call->encl->sgx, map.start, map.end, map.prot,
-			  flags & PROTO_MAP_RIE);
+	ret = sgx_may_map(call->encl->sgx, map.start, map.end, map.prot, flags & PROTO_MAP_RIE);
 	if (ret || (flags & PROTO_MAP_CHECK))
 		return ret;
 	ret = client_attach(call->client, call->encl);
@@ -265,7 +282,7 @@ static int64_t serve_fault(struct sgx_call *call)
 static int64_t serve_enclu(struct sgx_call *call)
 {
 	struct proto_slot *s = &call->slot;
-	struct cpu_regs regs = { .rax = s->a0, .rbx = s->a1, .rcx = s->a2, .rdx = s->a3 };
+	struct cpu_regs regs = {.rax = s->a0, .rbx = s->a1, .rcx = s->a2, .rdx = s->a3};
 	struct cpu_result r = sgx_enclu(call->encl->sgx, &regs);
 
 	switch (r.kind) {
@@ -290,8 +307,8 @@ static int64_t serve_cpuid(struct sgx_call *call)
 	struct cpu_cpuid regs;
 
 	memcpy(&regs, call->slot.data, sizeof(regs));
-	cpu_cpuid_sgx(&call->client->machine->pkg, (uint32_t)call->slot.a0,
-		      (uint32_t)call->slot.a1, &regs);
+	cpu_cpuid_sgx(&call->client->machine->pkg, (uint32_t)call->slot.a0, (uint32_t)call->slot.a1,
+		      &regs);
 	memcpy(call->answer, &regs, sizeof(regs));
 	call->out = sizeof(regs);
 	return 0;
@@ -303,14 +320,13 @@ static int64_t serve_cpuid_scan(struct sgx_call *call)
 	long n;
 
 	n = cpuid_scan(call->client, s->a0, s->a1, (int)s->a2, (uint32_t)(s->a3 >> 32),
-		       (uint32_t)s->a3, (void *)call->answer,
-		       PROTO_DATA_SIZE / sizeof(uint32_t));
+		       (uint32_t)s->a3, (void *)call->answer, PROTO_DATA_SIZE / sizeof(uint32_t));
 	if (n > 0)
 		call->out = n > (long)(PROTO_DATA_SIZE / 4) ? PROTO_DATA_SIZE : 4 * (uint32_t)n;
 	return n;
 }
 
-#define SERVED	(1u << CLIENT_SERVED)
+#define SERVED (1u << CLIENT_SERVED)
 
 /* clang-format off */
 static const struct rpc_op ops[PROTO_OP_COUNT] = {
@@ -367,8 +383,8 @@ static bool copy_request(struct sgx_call *call, const struct proto_slot *shared)
 		client_break(c, "bulk area", (uint64_t)s->bulk << 32 | s->src_pages);
 		return false;
 	}
-	call->bulk = (const uint8_t *)c->channel + PROTO_BULK_OFFSET +
-		     (size_t)s->bulk * PROTO_BULK_SIZE;
+	call->bulk =
+		(const uint8_t *)c->channel + PROTO_BULK_OFFSET + (size_t)s->bulk * PROTO_BULK_SIZE;
 	return true;
 }
 

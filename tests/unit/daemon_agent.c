@@ -121,7 +121,7 @@ uint64_t test_stat(const char *where, const char *name)
 
 static void nap(void)
 {
-	struct timespec ts = { .tv_nsec = 5000000 };
+	struct timespec ts = {.tv_nsec = 5000000};
 
 	nanosleep(&ts, NULL);
 }
@@ -158,8 +158,8 @@ static int send_with_fds(int sock, const struct proto_msg *msg, const int *fds, 
 	union {
 		struct cmsghdr align;
 		char space[CMSG_SPACE(2 * sizeof(int))];
-	} control = { 0 };
-	struct iovec iov = { .iov_base = (void *)(uintptr_t)msg, .iov_len = sizeof(*msg) };
+	} control = {0};
+	struct iovec iov = {.iov_base = (void *)(uintptr_t)msg, .iov_len = sizeof(*msg)};
 	struct msghdr hdr = {
 		.msg_iov = &iov,
 		.msg_iovlen = 1,
@@ -182,7 +182,7 @@ static int receive_fds(int sock, struct proto_msg *msg, int fds[2])
 		struct cmsghdr align;
 		char space[CMSG_SPACE(2 * sizeof(int))];
 	} control;
-	struct iovec iov = { .iov_base = msg, .iov_len = sizeof(*msg) };
+	struct iovec iov = {.iov_base = msg, .iov_len = sizeof(*msg)};
 	struct msghdr hdr = {
 		.msg_iov = &iov,
 		.msg_iovlen = 1,
@@ -295,7 +295,7 @@ void agent_segment(struct proto_slot *s, uint64_t uaddr, const void *bytes, uint
 	struct proto_segment *seg = &s->segment[s->segment_count];
 
 	CHECK(s->segment_count < PROTO_SEGMENTS);
-	*seg = (struct proto_segment){ .uaddr = uaddr, .size = size };
+	*seg = (struct proto_segment){.uaddr = uaddr, .size = size};
 	if (s->segment_count)
 		seg->offset = seg[-1].offset + (seg[-1].size + 7) / 8 * 8;
 	CHECK(seg->offset + size <= PROTO_DATA_SIZE);
@@ -362,11 +362,11 @@ int64_t enclave_try_open(struct agent *a, struct test_enclave *e)
 
 void enclave_create(struct agent *a, struct test_enclave *e, uint64_t pages)
 {
-	struct sgx_enclave_create arg = { .src = 0x1000 };
+	struct sgx_enclave_create arg = {.src = 0x1000};
 	struct sgx_secs secs = {
 		.size = pages * SGX_PAGE_SIZE,
 		.ssaframesize = 1,
-		.attributes = { .flags = SECS_ATTRIBUTES, .xfrm = SGX_XFRM_LEGACY },
+		.attributes = {.flags = SECS_ATTRIBUTES, .xfrm = SGX_XFRM_LEGACY},
 	};
 	struct proto_slot *s;
 
@@ -385,12 +385,12 @@ void enclave_create(struct agent *a, struct test_enclave *e, uint64_t pages)
 	agent_free(s);
 }
 
-int64_t enclave_add_piece(struct agent *a, struct test_enclave *e, uint64_t offset,
-			  uint64_t length, const uint8_t *bytes, uint32_t count, uint32_t flags,
+int64_t enclave_add_piece(struct agent *a, struct test_enclave *e, uint64_t offset, uint64_t length,
+			  const uint8_t *bytes, uint32_t count, uint32_t flags,
 			  uint64_t secinfo_flags, uint64_t *ret_added)
 {
 	struct proto_slot *s = agent_slot(a, PROTO_OP_IOCTL, e->id);
-	struct sgx_secinfo_arch secinfo = { .flags = secinfo_flags };
+	struct sgx_secinfo_arch secinfo = {.flags = secinfo_flags};
 	struct sgx_enclave_add_pages arg = {
 		.src = 0x100000 + offset,
 		.offset = offset,
@@ -430,12 +430,11 @@ int64_t enclave_add(struct agent *a, struct test_enclave *e, uint64_t page, cons
 	do {
 		uint64_t n = count - done < PROTO_BULK_PAGES ? count - done : PROTO_BULK_PAGES;
 
-		ret = enclave_add_piece(a, e, (page + done) * SGX_PAGE_SIZE,
-					(count - done) * SGX_PAGE_SIZE,
-					bytes + done * SGX_PAGE_SIZE, (uint32_t)n,
-					(done ? 0 : PROTO_IOCTL_FIRST) |
-						(n == count - done ? PROTO_IOCTL_LAST : 0),
-					secinfo_flags, &added);
+		ret = enclave_add_piece(
+			a, e, (page + done) * SGX_PAGE_SIZE, (count - done) * SGX_PAGE_SIZE,
+			bytes + done * SGX_PAGE_SIZE, (uint32_t)n,
+			(done ? 0 : PROTO_IOCTL_FIRST) | (n == count - done ? PROTO_IOCTL_LAST : 0),
+			secinfo_flags, &added);
 		done += added / SGX_PAGE_SIZE;
 		if (added != n * SGX_PAGE_SIZE)
 			break;
@@ -447,7 +446,7 @@ int64_t enclave_add(struct agent *a, struct test_enclave *e, uint64_t page, cons
 void enclave_map(struct agent *a, struct test_enclave *e, int prot)
 {
 	struct uffdio_register reg = {
-		.range = { .start = (uint64_t)(uintptr_t)e->base, .len = e->size },
+		.range = {.start = (uint64_t)(uintptr_t)e->base, .len = e->size},
 		.mode = UFFDIO_REGISTER_MODE_MISSING | UFFDIO_REGISTER_MODE_MINOR |
 			UFFDIO_REGISTER_MODE_WP,
 	};

@@ -74,8 +74,8 @@ void enclave_create(struct agent *a, struct test_enclave *e, uint64_t pages);
 int64_t enclave_add(struct agent *a, struct test_enclave *e, uint64_t page, const uint8_t *bytes,
 		    uint64_t count, uint64_t secinfo_flags, uint64_t *ret_added);
 /* One piece of it, for what goes wrong between two. */
-int64_t enclave_add_piece(struct agent *a, struct test_enclave *e, uint64_t offset,
-			  uint64_t length, const uint8_t *bytes, uint32_t count, uint32_t flags,
+int64_t enclave_add_piece(struct agent *a, struct test_enclave *e, uint64_t offset, uint64_t length,
+			  const uint8_t *bytes, uint32_t count, uint32_t flags,
 			  uint64_t secinfo_flags, uint64_t *ret_added);
 /* Map all of it as the agent does: registered first, accessible then. */
 void enclave_map(struct agent *a, struct test_enclave *e, int prot);

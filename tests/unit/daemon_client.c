@@ -54,7 +54,7 @@ TEST(sigkill_at_any_time_loses_no_page)
 	test_folders();
 	machine = test_machine_start(EPC_SIZE);
 	for (int round = 0; round < 60; round++) {
-		struct timespec ts = { .tv_nsec = 1000 * (1000 + rand_r(&seed) % 40000) };
+		struct timespec ts = {.tv_nsec = 1000 * (1000 + rand_r(&seed) % 40000)};
 
 		for (int i = 0; i < 2; i++) {
 			pid[i] = fork();
@@ -97,7 +97,8 @@ TEST(the_ioctl_place_of_a_dead_process_is_free)
 		/* The descriptor is inherited; the agent of a child connects anew */
 		CHECK_EQ(agent_connect(&child, agent_command(), false), 0);
 		CHECK_EQ(enclave_add_piece(&child, &e, 0, 8 * SGX_PAGE_SIZE, source, 2,
-					   PROTO_IOCTL_FIRST, SECINFO_REG_RW, &added), 0);
+					   PROTO_IOCTL_FIRST, SECINFO_REG_RW, &added),
+			 0);
 		_exit(0);
 	}
 	CHECK_EQ(waitpid(pid, &status, 0), pid);
@@ -151,7 +152,7 @@ static void bad_private(struct agent *a, struct proto_slot *s)
 
 TEST(a_malformed_request_ends_that_client_alone)
 {
-	static void (*const bad[])(struct agent *a, struct proto_slot *s) = {
+	static void (*const bad[])(struct agent * a, struct proto_slot * s) = {
 		bad_op, bad_segment_count, bad_segment, bad_bulk, bad_src_pages, bad_private,
 	};
 	struct agent good;
@@ -198,11 +199,11 @@ TEST(what_a_program_can_do_is_an_errno)
 		uint64_t a0, a1;
 		int64_t ret;
 	} calls[] = {
-		{ PROTO_OP_IOCTL, 0, 0, -ENOTTY },     { PROTO_OP_ATTACH, 0, 0, -ENOTTY },
-		{ PROTO_OP_MAP, 4096, 4096, -ENOTTY }, { PROTO_OP_UNMAP, 1, 4096, -EINVAL },
-		{ PROTO_OP_UNMAP, 4096, 0, -EINVAL },  { PROTO_OP_UNMAP, -4096ull, 8192, -EINVAL },
-		{ PROTO_OP_UNMAP, 4096, 4096, 0 },     { PROTO_OP_FAULT, 0, 0, -ENOTTY },
-		{ PROTO_OP_ENCLU, 0, 0, -ENOTTY },
+		{PROTO_OP_IOCTL, 0, 0, -ENOTTY},     {PROTO_OP_ATTACH, 0, 0, -ENOTTY},
+		{PROTO_OP_MAP, 4096, 4096, -ENOTTY}, {PROTO_OP_UNMAP, 1, 4096, -EINVAL},
+		{PROTO_OP_UNMAP, 4096, 0, -EINVAL},  {PROTO_OP_UNMAP, -4096ull, 8192, -EINVAL},
+		{PROTO_OP_UNMAP, 4096, 4096, 0},     {PROTO_OP_FAULT, 0, 0, -ENOTTY},
+		{PROTO_OP_ENCLU, 0, 0, -ENOTTY},
 	};
 	struct agent a;
 	pid_t machine;
@@ -232,10 +233,12 @@ TEST(a_descriptor_that_is_no_userfaultfd_is_refused)
 	union {
 		struct cmsghdr align;
 		char space[CMSG_SPACE(2 * sizeof(int))];
-	} control = { 0 };
-	struct iovec iov = { .iov_base = &msg, .iov_len = sizeof(msg) };
-	struct msghdr hdr = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.space,
-			      .msg_controllen = sizeof(control.space) };
+	} control = {0};
+	struct iovec iov = {.iov_base = &msg, .iov_len = sizeof(msg)};
+	struct msghdr hdr = {.msg_iov = &iov,
+			     .msg_iovlen = 1,
+			     .msg_control = control.space,
+			     .msg_controllen = sizeof(control.space)};
 	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&hdr);
 	int sp[2], fds[2], command;
 	pid_t machine;
@@ -331,7 +334,7 @@ TEST(stop_minds_who_is_there)
 
 TEST(a_private_machine_ends_with_its_command)
 {
-	struct daemon_options options = { .epc_size = EPC_SIZE, .ready_fd = -1 };
+	struct daemon_options options = {.epc_size = EPC_SIZE, .ready_fd = -1};
 	struct daemon_ready ready;
 	int sp[2];
 	char byte;
@@ -366,7 +369,7 @@ TEST(a_private_machine_ends_with_its_command)
 
 TEST(options_that_make_no_sense)
 {
-	struct daemon_options options = { .epc_size = 4095, .command_fd = -1, .ready_fd = -1 };
+	struct daemon_options options = {.epc_size = 4095, .command_fd = -1, .ready_fd = -1};
 	struct daemon_ready ready;
 
 	test_folders();
@@ -386,8 +389,8 @@ TEST(options_that_make_no_sense)
 TEST(a_folder_that_others_may_enter_is_not_used)
 {
 	char path[4096];
-	struct daemon_options options = { .name = "x", .epc_size = EPC_SIZE, .command_fd = -1,
-					  .ready_fd = -1 };
+	struct daemon_options options = {
+		.name = "x", .epc_size = EPC_SIZE, .command_fd = -1, .ready_fd = -1};
 	struct daemon_ready ready;
 
 	test_folders();

@@ -45,8 +45,8 @@ static void tear_down(void)
 
 static void fill_tcs(uint8_t *page)
 {
-	struct sgx_tcs tcs = { .ossa = 0x2000, .nssa = 2, .oentry = 0x3000, .fslimit = 0xfff,
-			       .gslimit = 0xfff };
+	struct sgx_tcs tcs = {
+		.ossa = 0x2000, .nssa = 2, .oentry = 0x3000, .fslimit = 0xfff, .gslimit = 0xfff};
 
 	memcpy(page, &tcs, sizeof(tcs));
 }
@@ -125,8 +125,9 @@ static struct test_enclave *fault_enclave;
 
 static void on_sigbus(int sig, siginfo_t *si, void *uc)
 {
-	uint64_t page = ((uint64_t)(uintptr_t)si->si_addr -
-			 (uint64_t)(uintptr_t)fault_enclave->base) / SGX_PAGE_SIZE;
+	uint64_t page =
+		((uint64_t)(uintptr_t)si->si_addr - (uint64_t)(uintptr_t)fault_enclave->base) /
+		SGX_PAGE_SIZE;
 
 	if (enclave_fault(fault_agent, fault_enclave, page, SGX_PF_U, PROT_READ | PROT_WRITE) !=
 	    PROTO_VERDICT_RETRY)
@@ -135,7 +136,7 @@ static void on_sigbus(int sig, siginfo_t *si, void *uc)
 
 static void take_sigbus(struct agent *a, struct test_enclave *e)
 {
-	struct sigaction sa = { .sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO };
+	struct sigaction sa = {.sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO};
 
 	fault_agent = a;
 	fault_enclave = e;
@@ -251,15 +252,17 @@ TEST(an_ioctl_in_pieces_is_one_ioctl)
 	CHECK_EQ(enclave_try_open(&agent, &e), 0);
 	enclave_create(&agent, &e, 256);
 	/* Six pages in all, two of them now: a short count, and the place is kept */
-	CHECK_EQ(enclave_add_piece(&agent, &e, 0, 6 * SGX_PAGE_SIZE, source, 2,
-				   PROTO_IOCTL_FIRST, SECINFO_REG_RW, &added), 0);
+	CHECK_EQ(enclave_add_piece(&agent, &e, 0, 6 * SGX_PAGE_SIZE, source, 2, PROTO_IOCTL_FIRST,
+				   SECINFO_REG_RW, &added),
+		 0);
 	CHECK_EQ(added, 2 * SGX_PAGE_SIZE);
 	CHECK_EQ(enclave_add_piece(&agent, &e, 32 * SGX_PAGE_SIZE, SGX_PAGE_SIZE, source, 1,
 				   PROTO_IOCTL_FIRST | PROTO_IOCTL_LAST, SECINFO_REG_RW, &added),
 		 -EBUSY);
 	CHECK_EQ(enclave_add_piece(&agent, &e, 2 * SGX_PAGE_SIZE, 4 * SGX_PAGE_SIZE,
-				   source + 2 * SGX_PAGE_SIZE, 4, PROTO_IOCTL_LAST,
-				   SECINFO_REG_RW, &added), 0);
+				   source + 2 * SGX_PAGE_SIZE, 4, PROTO_IOCTL_LAST, SECINFO_REG_RW,
+				   &added),
+		 0);
 	CHECK_EQ(added, 4 * SGX_PAGE_SIZE);
 	/* A signal: nothing yet is ERESTARTSYS, and the place is free */
 	CHECK_EQ(enclave_add_piece(&agent, &e, 8 * SGX_PAGE_SIZE, SGX_PAGE_SIZE, source, 1,
@@ -267,16 +270,20 @@ TEST(an_ioctl_in_pieces_is_one_ioctl)
 		 -512);
 	/* An error on the first piece frees it too, and a second piece is refused */
 	CHECK_EQ(enclave_add_piece(&agent, &e, 0, 2 * SGX_PAGE_SIZE, source, 1, PROTO_IOCTL_FIRST,
-				   SECINFO_REG_RW, &added), -EBUSY);
+				   SECINFO_REG_RW, &added),
+		 -EBUSY);
 	CHECK_EQ(enclave_add_piece(&agent, &e, 8 * SGX_PAGE_SIZE, SGX_PAGE_SIZE, source, 1,
-				   PROTO_IOCTL_LAST, SECINFO_REG_RW, &added), -EBUSY);
+				   PROTO_IOCTL_LAST, SECINFO_REG_RW, &added),
+		 -EBUSY);
 	/* A source that ends: its pages are added, then the error */
 	{
 		struct proto_slot *s = agent_slot(&agent, PROTO_OP_IOCTL, e.id);
-		struct sgx_secinfo_arch secinfo = { .flags = SECINFO_REG_RW };
+		struct sgx_secinfo_arch secinfo = {.flags = SECINFO_REG_RW};
 		struct sgx_enclave_add_pages arg = {
-			.src = 0x200000, .offset = 8 * SGX_PAGE_SIZE,
-			.length = 4 * SGX_PAGE_SIZE, .secinfo = 0x800,
+			.src = 0x200000,
+			.offset = 8 * SGX_PAGE_SIZE,
+			.length = 4 * SGX_PAGE_SIZE,
+			.secinfo = 0x800,
 		};
 
 		s->a0 = SGX_IOC_ENCLAVE_ADD_PAGES;
@@ -337,8 +344,8 @@ TEST(a_hole_punched_by_the_client_hurts_nobody_else)
 	CHECK_EQ(enclave_try_open(&agent, &e), 0);
 	enclave_create(&agent, &e, 16);
 	CHECK_EQ(enclave_add(&agent, &e, 0, source, 4, SECINFO_REG_RW, &added), 0);
-	CHECK_SYS(fallocate(e.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
-			    2 * SGX_PAGE_SIZE));
+	CHECK_SYS(
+		fallocate(e.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 2 * SGX_PAGE_SIZE));
 	enclave_map(&agent, &e, PROT_READ | PROT_WRITE);
 	CHECK_EQ(enclave_fault(&agent, &e, 0, SGX_PF_U, PROT_READ | PROT_WRITE),
 		 PROTO_VERDICT_RETRY);
@@ -377,7 +384,7 @@ TEST(a_full_epc_is_enomem)
 TEST(cpuid_shows_the_machine)
 {
 	struct proto_slot *s;
-	uint32_t regs[4] = { 0 };
+	uint32_t regs[4] = {0};
 
 	set_up();
 	s = agent_slot(&agent, PROTO_OP_CPUID, 0);

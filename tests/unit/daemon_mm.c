@@ -9,7 +9,7 @@
 #define PAGES 64u
 #define PAGE  4096u
 
-static struct sgx_mm mm = { .lock = PTHREAD_MUTEX_INITIALIZER, .uffd = -1 };
+static struct sgx_mm mm = {.lock = PTHREAD_MUTEX_INITIALIZER, .uffd = -1};
 static uint8_t model[PAGES]; /* encl << 4 | prot, 0: nothing */
 
 static void check_same(void)
@@ -17,7 +17,7 @@ static void check_same(void)
 	uint32_t runs = 0;
 
 	for (uint32_t i = 0; i < PAGES; i++) {
-		struct mapping map = { 0 };
+		struct mapping map = {0};
 		bool found = mm_find(&mm, i * PAGE + 17, &map);
 
 		CHECK_EQ(found, model[i] != 0);

@@ -12,10 +12,10 @@
 #include <stdio.h>
 #include <sys/types.h>
 
-#define DAEMON_EPC_DEFAULT	(128ull << 20)
-#define DAEMON_EPC_MIN		(64ull << 10)
-#define DAEMON_EPC_MAX		(1ull << 40)
-#define DAEMON_NAME_MAX		64
+#define DAEMON_EPC_DEFAULT (128ull << 20)
+#define DAEMON_EPC_MIN	   (64ull << 10)
+#define DAEMON_EPC_MAX	   (1ull << 40)
+#define DAEMON_NAME_MAX	   64
 
 /**
  * struct daemon_options - which machine to be
@@ -35,9 +35,9 @@ struct daemon_options {
 
 /* What the starter of a machine reads from ready_fd; nothing: the daemon died */
 struct daemon_ready {
-	int32_t status;	    /* 0, or -errno */
-	int32_t pid;	    /* of the daemon */
-	char message[496];  /* what went wrong, or a warning; may be empty */
+	int32_t status; /* 0, or -errno */
+	int32_t pid; /* of the daemon */
+	char message[496]; /* what went wrong, or a warning; may be empty */
 };
 
 /**

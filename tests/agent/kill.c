@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Signals of the agent's own (SIGSEGV and the like) that are sent, not caused. */
+#include "case.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+
+static volatile sig_atomic_t count;
+static siginfo_t seen;
+static const int own[] = {SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGSEGV, SIGSYS};
+#define OWN (sizeof(own) / sizeof(own[0]))
+
+static void recording(int sig, siginfo_t *info, void *uc)
+{
+	count++;
+	seen = *info;
+}
+
+CASE(sent_caught)
+{
+	for (size_t i = 0; i < OWN; i++) {
+		catch_info(own[i], recording, 0);
+		kill(getpid(), own[i]);
+		say("%d: signo %d code %d pid %d", own[i], seen.si_signo, seen.si_code,
+		    seen.si_pid == getpid());
+	}
+	say("count %d", count);
+}
+
+CASE(sent_blocked)
+{
+	for (size_t i = 0; i < OWN; i++) {
+		catch_info(own[i], recording, 0);
+		block(own[i]);
+		kill(getpid(), own[i]);
+		kill(getpid(), own[i]);
+		say("%d: blocked, count %d", own[i], count);
+	}
+	for (size_t i = 0; i < OWN; i++) {
+		unblock(own[i]);
+		say("%d: unblocked, count %d signo %d", own[i], count, seen.si_signo);
+	}
+}
+
+CASE(sent_ignored)
+{
+	for (size_t i = 0; i < OWN; i++) {
+		must(signal(own[i], SIG_IGN) == SIG_DFL);
+		kill(getpid(), own[i]);
+	}
+	say("still here");
+}
+
+CASE(sent_queued_value)
+{
+	union sigval value = {.sival_int = 1234};
+
+	catch_info(SIGSEGV, recording, 0);
+	must(sigqueue(getpid(), SIGSEGV, value) == 0);
+	say("code %d value %d count %d", seen.si_code, seen.si_value.sival_int, count);
+}
+
+CASE(sent_by_other)
+{
+	pid_t parent = getpid(), pid;
+
+	catch_info(SIGSEGV, recording, 0);
+	catch_info(SIGBUS, recording, 0);
+	pid = fork();
+	must(pid >= 0);
+	if (pid == 0) {
+		for (int i = 0; i < 200; i++)
+			kill(parent, i & 1 ? SIGSEGV : SIGBUS);
+		_exit(0);
+	}
+	say_status("sender", pid);
+	say("some came %d, from it %d", count > 0, seen.si_pid == pid);
+}
+
+/* While trapped calls are under way: nothing may get lost but what Linux merges. */
+CASE(sent_during_calls)
+{
+	pid_t parent = getpid(), pid;
+	int fd;
+
+	catch_info(SIGSEGV, recording, SA_RESTART);
+	pid = fork();
+	must(pid >= 0);
+	if (pid == 0) {
+		for (int i = 0; i < 2000; i++)
+			kill(parent, SIGSEGV);
+		_exit(0);
+	}
+	for (int i = 0; i < 3000; i++) {
+		fd = open("/dev/null", O_RDONLY);
+		must(fd >= 0 && close(fd) == 0);
+	}
+	say_status("sender", pid);
+	say("some came %d", count > 0);
+}
+
+/* A call that blocks in the agent's hands, interrupted. */
+static void open_fifo(int sig, int flags)
+{
+	char dir[] = "/tmp/agent-fifo-XXXXXX", name[64];
+	pid_t parent = getpid(), pid;
+	int fd;
+
+	must(mkdtemp(dir) != NULL);
+	snprintf(name, sizeof(name), "%s/fifo", dir);
+	must(mkfifo(name, 0600) == 0);
+	catch_info(sig, recording, flags);
+	pid = fork();
+	must(pid >= 0);
+	if (pid == 0) {
+		usleep(30000);
+		kill(parent, sig);
+		usleep(30000);
+		fd = open(name, O_WRONLY | O_NONBLOCK);
+		_exit(flags & SA_RESTART ? fd < 0 : fd >= 0);
+	}
+	fd = open(name, O_RDONLY);
+	say("open %d errno %d count %d", fd >= 0, fd < 0 ? errno : 0, count);
+	say_status("child", pid);
+	unlink(name);
+	rmdir(dir);
+}
+
+CASE(open_fifo_eintr)
+{
+	open_fifo(SIGUSR1, 0);
+}
+
+CASE(open_fifo_restart)
+{
+	open_fifo(SIGUSR1, SA_RESTART);
+}
+
+CASE(open_fifo_segv_eintr)
+{
+	open_fifo(SIGSEGV, 0);
+}
+
+CASE(open_fifo_segv_restart)
+{
+	open_fifo(SIGSEGV, SA_RESTART);
+}
+
+/* The kernel's own signals (si_code above 0), in the same place */
+CASE(open_fifo_itimer)
+{
+	struct itimerval once = {.it_value = {0, 30000}};
+	char dir[] = "/tmp/agent-fifo-XXXXXX", name[64];
+	int fd;
+
+	must(mkdtemp(dir) != NULL);
+	snprintf(name, sizeof(name), "%s/fifo", dir);
+	must(mkfifo(name, 0600) == 0);
+	catch_info(SIGALRM, recording, 0);
+	must(setitimer(ITIMER_REAL, &once, NULL) == 0);
+	fd = open(name, O_RDONLY);
+	say("open %d errno %d count %d code %#x", fd, errno, count, (unsigned int)seen.si_code);
+	unlink(name);
+	rmdir(dir);
+}
+
+CASE(open_fifo_sigchld)
+{
+	char dir[] = "/tmp/agent-fifo-XXXXXX", name[64];
+	pid_t pid;
+	int fd;
+
+	must(mkdtemp(dir) != NULL);
+	snprintf(name, sizeof(name), "%s/fifo", dir);
+	must(mkfifo(name, 0600) == 0);
+	catch_info(SIGCHLD, recording, 0);
+	pid = fork();
+	must(pid >= 0);
+	if (pid == 0) {
+		usleep(30000);
+		_exit(5);
+	}
+	fd = open(name, O_RDONLY);
+	say("open %d errno %d count %d code %d status %d", fd, errno, count, seen.si_code,
+	    seen.si_status);
+	say_status("child", pid);
+	unlink(name);
+	rmdir(dir);
+}
+
+CASE(sigsuspend_itimer)
+{
+	struct itimerval once = {.it_value = {0, 20000}};
+	sigset_t set;
+
+	sigemptyset(&set);
+	catch_info(SIGALRM, recording, 0);
+	must(setitimer(ITIMER_REAL, &once, NULL) == 0);
+	say("suspend %d errno %d count %d", sigsuspend(&set), errno, count);
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * int encl_vdso_call(struct encl_regs *regs, unsigned leaf, run, function)
+ *
+ * Calls the vDSO function with every register that it passes on taken from
+ * @regs, and puts there what they hold when it returns.  R12 to R15 are lost in
+ * an enclave that is left by an exception; they are kept here.
+ */
+	.text
+	.globl	encl_vdso_call
+	.type	encl_vdso_call, @function
+encl_vdso_call:
+	push	%rbp
+	mov	%rsp, %rbp
+	push	%rbx
+	push	%r12
+	push	%r13
+	push	%r14
+	push	%r15
+	push	%rdi
+	push	%rcx
+	push	%rdx		/* the seventh argument; the stack is aligned */
+	mov	%esi, %ecx
+	mov	%rdi, %rax
+	mov	0(%rax), %rdi
+	mov	8(%rax), %rsi
+	mov	16(%rax), %rdx
+	mov	24(%rax), %r8
+	mov	32(%rax), %r9
+	mov	40(%rax), %r10
+	mov	48(%rax), %r11
+	mov	56(%rax), %r12
+	mov	64(%rax), %r13
+	mov	72(%rax), %r14
+	mov	80(%rax), %r15
+	mov	$0x5eed, %ebx
+	.irp	n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+	movdqu	128 + 16 * \n(%rax), %xmm\n
+	.endr
+	call	*8(%rsp)
+	mov	16(%rsp), %rcx
+	mov	%rdi, 0(%rcx)
+	mov	%rsi, 8(%rcx)
+	mov	%rdx, 16(%rcx)
+	mov	%r8, 24(%rcx)
+	mov	%r9, 32(%rcx)
+	mov	%r10, 40(%rcx)
+	mov	%r11, 48(%rcx)
+	mov	%r12, 56(%rcx)
+	mov	%r13, 64(%rcx)
+	mov	%r14, 72(%rcx)
+	mov	%r15, 80(%rcx)
+	mov	%rbx, 88(%rcx)
+	mov	%rsp, 96(%rcx)
+	mov	%rbp, 104(%rcx)
+	pushfq
+	pop	112(%rcx)
+	cld
+	.irp	n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+	movdqu	%xmm\n, 128 + 16 * \n(%rcx)
+	.endr
+	lea	-40(%rbp), %rsp
+	pop	%r15
+	pop	%r14
+	pop	%r13
+	pop	%r12
+	pop	%rbx
+	pop	%rbp
+	ret
+	.size	encl_vdso_call, . - encl_vdso_call
+
+/* int encl_enclu(leaf, rbx, aep): ENCLU with nothing around; 1 where it faulted to encl_enclu_landing */
+	.globl	encl_enclu, encl_enclu_site
+	.type	encl_enclu, @function
+encl_enclu:
+	push	%rbx
+	mov	%edi, %eax
+	mov	%rsi, %rbx
+	mov	%rdx, %rcx
+encl_enclu_site:
+	.byte	0x0f, 0x01, 0xd7
+	mov	%rsi, %rax
+	pop	%rbx
+	ret
+	.size	encl_enclu, . - encl_enclu
+
+	.section .note.GNU-stack, "", @progbits
