@@ -136,7 +136,7 @@ struct agent_clone_slot {
 	uint64_t sigmask;		/* virtual mask of both */
 	uint64_t flags;			/* CLONE_* */
 	struct agent_thread *parent;
-	struct agent_thread *child;	/* block of a vfork child */
+	struct agent_thread *child;	/* block that keeps a vfork parent's state */
 };
 
 #define AGENT_CPUID_SITES	512

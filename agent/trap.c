@@ -48,7 +48,7 @@ static void replay(struct agent_thread *t, agent_ucontext *uc, int sig, agent_si
 
 		sys4(__NR_rt_sigprocmask, SIG_BLOCK, &block, 0, 8);
 	}
-	sys4(__NR_rt_tgsigqueueinfo, PROC->pid, t->tid, sig, info);
+	sys4(__NR_rt_tgsigqueueinfo, sys0(__NR_getpid), t->tid, sig, info);
 }
 
 bool agent_in_text(uint64_t rip)
@@ -80,10 +80,13 @@ static bool own_fault(struct agent_thread *t, agent_ucontext *uc, int sig)
 	return true;
 }
 
-/* Sent by someone, not made by the processor */
-static bool is_sent(const agent_siginfo *info)
+/*
+ * Not made by the processor: sent by someone, or one of the kernel's asynchronous
+ * signals, whose si_code may be above 0 (SIGALRM of a timer, SIGCHLD, SIGIO).
+ */
+static bool is_sent(int sig, const agent_siginfo *info)
 {
-	return info->si_code <= 0;
+	return info->si_code <= 0 || sig_own_index(sig) < 0;
 }
 
 static void outside(struct agent_thread *t, agent_ucontext *uc, int sig, agent_siginfo *info)
@@ -127,7 +130,7 @@ static void dispatch(struct agent_thread *t, agent_ucontext *uc, int sig, agent_
 	struct sigcontext_64 *regs = UC_REGS(uc);
 	uint64_t restore_mask;
 	bool nested = agent_thread_of((void *)regs->sp) != NULL && agent_in_text(regs->ip);
-	bool sent = is_sent(info);
+	bool sent = is_sent(sig, info);
 
 	if (nested) {
 		if (!sent && own_fault(t, uc, sig))

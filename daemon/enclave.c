@@ -181,8 +181,10 @@ struct enclave *enclave_get(struct machine *m, uint64_t ino)
  */
 void enclave_put(struct enclave *e)
 {
-	if (atomic_fetch_sub(&e->refs, 1) == 1)
+	if (atomic_fetch_sub(&e->refs, 1) == 1) {
+		e->ending = true;
 		sgx_release(e->sgx); /* ends in enclave_host_free() */
+	}
 }
 
 /**

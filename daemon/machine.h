@@ -73,6 +73,8 @@ extern const struct epc_mem_ops memory_ops; /* ctx: struct machine */
 /* Map a file of an enclave so that touching a hole cannot make a page */
 uint8_t *memory_map(struct machine *m, int fd, uint64_t size);
 /* A TCS' bytes leave the enclave's file. */
+void memory_prefill(struct enclave *e, uint64_t offset, const void *src, uint32_t pages);
+void memory_prefill_end(struct enclave *e);
 void memory_hide(struct machine *m, epc_slot_t slot);
 
 /* --- enclave.c ------------------------------------------------------------------- */
@@ -93,6 +95,7 @@ struct enclave {
 	int wd; /* inotify watch */
 	bool doubt; /* closed, but perhaps not for the last time; main thread */
 	atomic_bool handed_out; /* opened: its close is its end */
+	bool ending; /* no reference is left: its file goes whole */
 	uint64_t id; /* EID, 0 before CREATE */
 	uint64_t base, size;
 	uint8_t *map;
@@ -105,6 +108,7 @@ struct enclave {
 	struct counters past; /* of TCS pages that are gone */
 	uint64_t pages_added; /* atomic */
 	struct client *_Atomic ioctl_owner; /* whose ADD_PAGES goes on in pieces */
+	uint64_t prefilled, prefilled_end; /* pages in the file before their EADD */
 };
 
 /* What is remembered of an enclave that has ended. */

@@ -206,6 +206,57 @@ static int file_page(struct machine *m, uint8_t *dst, const void *src)
 	return 0;
 }
 
+static void file_drop(uint8_t *page)
+{
+	if (madvise(page, SGX_PAGE_SIZE, MADV_REMOVE))
+		log_line("a page could not be taken out of an enclave's file: %s", strerror(errno));
+}
+
+/**
+ * memory_prefill() - put source pages into an enclave's file ahead of their EADDs
+ * @e:		enclave whose ioctl place is held
+ * @offset:	in the ELRANGE, page-aligned
+ * @src:	page-aligned; may change meanwhile: what is measured is the file's
+ * @pages:	how many
+ *
+ * One call of the kernel for all of them.  Nobody can see the pages before the
+ * EADD, as PTEs come from us alone; memory_prefill_end() takes away those that
+ * had none.  What cannot be filled ahead is filled by its EADD.
+ */
+void memory_prefill(struct enclave *e, uint64_t offset, const void *src, uint32_t pages)
+{
+	struct uffdio_copy copy = {
+		.dst = (uint64_t)(uintptr_t)(e->map + offset),
+		.src = (uint64_t)(uintptr_t)src,
+		.len = (uint64_t)pages * SGX_PAGE_SIZE,
+	};
+	uint64_t first = offset >> SGX_PAGE_SHIFT;
+
+	if (e->machine->memory.uffd < 0)
+		return;
+	for (uint32_t i = 0; i < pages; i++)
+		if (e->slot_of[first + i])
+			return; /* duplicates: the long way finds them in order */
+	if (ioctl(e->machine->memory.uffd, UFFDIO_COPY, &copy) && copy.copy <= 0)
+		return;
+	e->prefilled = first;
+	e->prefilled_end = first + (uint64_t)copy.copy / SGX_PAGE_SIZE;
+}
+
+/**
+ * memory_prefill_end() - the ioctl is over
+ * @e: enclave whose ioctl place is held
+ */
+void memory_prefill_end(struct enclave *e)
+{
+	uint64_t i;
+
+	for (i = e->prefilled; i < e->prefilled_end; i++)
+		if (!e->slot_of[i])
+			file_drop(e->map + (i << SGX_PAGE_SHIFT));
+	e->prefilled = e->prefilled_end = 0;
+}
+
 static int memory_fill(void *ctx, epc_slot_t slot, epc_slot_t secs, uint64_t linaddr,
 		       const void *src)
 {
@@ -224,23 +275,20 @@ static int memory_fill(void *ctx, epc_slot_t slot, epc_slot_t secs, uint64_t lin
 	offset = linaddr - e->base;
 	if (offset >= e->size)
 		return -1;
-	if (file_page(m, e->map + offset, src ? src : zeros))
+	if ((offset >> SGX_PAGE_SHIFT) - e->prefilled >= e->prefilled_end - e->prefilled &&
+	    file_page(m, e->map + offset, src ? src : zeros))
 		return -1;
 	m->memory.page[slot] = (uintptr_t)(e->map + offset);
 	e->slot_of[offset >> SGX_PAGE_SHIFT] = slot + 1;
 	return 0;
 }
 
-static void file_drop(uint8_t *page)
-{
-	if (madvise(page, SGX_PAGE_SIZE, MADV_REMOVE))
-		log_line("a page could not be taken out of an enclave's file: %s", strerror(errno));
-}
-
 static void memory_drop(void *ctx, epc_slot_t slot)
 {
 	struct machine *m = ctx;
 	uintptr_t page = m->memory.page[slot];
+	struct sgx_encl *owner;
+	struct enclave *e;
 
 	if (!page)
 		return;
@@ -250,9 +298,13 @@ static void memory_drop(void *ctx, epc_slot_t slot)
 
 		explicit_bzero(bytes, SGX_PAGE_SIZE);
 		free(bytes);
-	} else {
-		file_drop((uint8_t *)page);
+		return;
 	}
+	owner = sgx_epc_owner(m->sgx, slot);
+	e = owner ? sgx_encl_host(owner) : NULL;
+	/* at an enclave's end its file goes whole, and nobody maps it */
+	if (!e || !e->ending)
+		file_drop((uint8_t *)page);
 }
 
 /**

@@ -170,6 +170,28 @@ static void make_room(struct machine *m, uint32_t cmd, uint32_t src_pages)
 		enclave_settle(m);
 }
 
+/* The pages that an ADD_PAGES of plain pages is about to add, as far as it seems. */
+static void prefill(struct sgx_call *call)
+{
+	struct enclave *e = call->encl;
+	struct sgx_enclave_add_pages arg;
+	struct sgx_secinfo_arch secinfo;
+	uint64_t pages;
+
+	if (call->slot.src_pages < 2 || !call->bulk || !e->map ||
+	    host_ops.copy_from_user(call, &arg, call->slot.a1, sizeof(arg)) ||
+	    host_ops.copy_from_user(call, &secinfo, arg.secinfo, sizeof(secinfo)) ||
+	    SGX_SECINFO_PT(secinfo.flags) != SGX_PT_REG || arg.src != call->slot.src_uaddr ||
+	    (arg.offset | arg.length) & (SGX_PAGE_SIZE - 1) || arg.offset >= e->size)
+		return;
+	pages = (e->size - arg.offset) / SGX_PAGE_SIZE;
+	if (pages > arg.length / SGX_PAGE_SIZE)
+		pages = arg.length / SGX_PAGE_SIZE;
+	if (pages > call->slot.src_pages)
+		pages = call->slot.src_pages;
+	memory_prefill(e, arg.offset, call->bulk, (uint32_t)pages);
+}
+
 static int64_t serve_ioctl(struct sgx_call *call)
 {
 	struct client *c = call->client;
@@ -190,8 +212,11 @@ static int64_t serve_ioctl(struct sgx_call *call)
 	}
 	make_room(c->machine, (uint32_t)call->slot.a0, call->slot.src_pages);
 	call->used = 0;
+	if (add)
+		prefill(call);
 	ret = sgx_ioctl_run(call, e->sgx, (unsigned int)call->slot.a0, call->slot.a1);
 	if (add) {
+		memory_prefill_end(e);
 		added = added_bytes(call);
 		call->slot.r0 = added;
 		added /= SGX_PAGE_SIZE;

@@ -32,6 +32,15 @@ enum sgx_fault_verdict sgx_fault(struct sgx_mm *mm, struct sgx_encl *encl, struc
 	page = sgx_encl_find_page(encl, addr);
 	if (!page || (vm_prot & ~page->max_prot))
 		goto out;
+	/*
+	 * x86 looks for PROT_EXEC only when a PTE is there: Linux would put it in
+	 * place, and the fetch run again meets NX, before the EPCM is asked.
+	 */
+	if ((fault->error_code & SGX_PF_I) && !(vm_prot & SGX_SECINFO_X_BIT)) {
+		fault->error_code |= SGX_PF_P;
+		verdict = SGX_FAULT_PF;
+		goto out;
+	}
 	if (!epcm_permits(pkg, page->epc, encl->secs, addr, fault->error_code)) {
 		fault->error_code |= SGX_PF_P | SGX_PF_SGX;
 		verdict = SGX_FAULT_PF;

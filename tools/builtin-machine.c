@@ -104,10 +104,10 @@ static int list(void)
 int cmd_machine(int argc, char **argv)
 {
 	static const struct option longs[] = {
-		{ "epc", required_argument, NULL, 'e' },
-		{ "force", no_argument, NULL, 'f' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
+		{"epc", required_argument, NULL, 'e'},
+		{"force", no_argument, NULL, 'f'},
+		{"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0},
 	};
 	const char *what, *name;
 	uint64_t epc_size = 0;

@@ -32,7 +32,7 @@ enum {
 };
 
 /* The signals that the agent owns: never blocked or ignored at an exec */
-static const int own_signals[] = { SIGILL, SIGSEGV, SIGBUS, SIGFPE, SIGTRAP, SIGSYS };
+static const int own_signals[] = {SIGILL, SIGSEGV, SIGBUS, SIGFPE, SIGTRAP, SIGSYS};
 #define OWN_SIGNALS (sizeof(own_signals) / sizeof(own_signals[0]))
 
 static void usage(FILE *out)
@@ -77,7 +77,7 @@ static int connect_named(const char *name, pid_t *pid)
 
 static int start_private(uint64_t epc_size, pid_t *pid)
 {
-	struct daemon_options options = { .epc_size = epc_size, .ready_fd = -1 };
+	struct daemon_options options = {.epc_size = epc_size, .ready_fd = -1};
 	struct daemon_ready ready;
 	int sp[2], ret;
 
@@ -110,7 +110,7 @@ static bool is_free(int fd)
  */
 static int move_high(int fd)
 {
-	struct rlimit rl = { .rlim_cur = 1024 };
+	struct rlimit rl = {.rlim_cur = 1024};
 	int high, count;
 
 	getrlimit(RLIMIT_NOFILE, &rl);
@@ -134,9 +134,9 @@ static int send_message(int sock, const struct proto_msg *msg, int fd)
 	union {
 		struct cmsghdr align;
 		char space[CMSG_SPACE(sizeof(int))];
-	} control = { 0 };
-	struct iovec iov = { .iov_base = (void *)(uintptr_t)msg, .iov_len = sizeof(*msg) };
-	struct msghdr hdr = { .msg_iov = &iov, .msg_iovlen = 1 };
+	} control = {0};
+	struct iovec iov = {.iov_base = (void *)(uintptr_t)msg, .iov_len = sizeof(*msg)};
+	struct msghdr hdr = {.msg_iov = &iov, .msg_iovlen = 1};
 	struct cmsghdr *cmsg;
 
 	if (fd >= 0) {
@@ -243,10 +243,10 @@ static int exec_program(int command, pid_t daemon, char **argv)
 int cmd_run(int argc, char **argv)
 {
 	static const struct option longs[] = {
-		{ "epc", required_argument, NULL, 'e' },
-		{ "machine", required_argument, NULL, 'm' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
+		{"epc", required_argument, NULL, 'e'},
+		{"machine", required_argument, NULL, 'm'},
+		{"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0},
 	};
 	uint64_t epc_size = 0;
 	const char *name = NULL;

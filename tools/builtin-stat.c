@@ -46,12 +46,12 @@ static void remember(void *ctx, const char *name, pid_t pid)
 int cmd_stat(int argc, char **argv)
 {
 	static const struct option longs[] = {
-		{ "machine", required_argument, NULL, 'm' },
-		{ "json", no_argument, NULL, 'j' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
+		{"machine", required_argument, NULL, 'm'},
+		{"json", no_argument, NULL, 'j'},
+		{"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0},
 	};
-	struct only only = { .count = 0 };
+	struct only only = {.count = 0};
 	const char *name = NULL;
 	bool json = false;
 	int c, fd, ret;

@@ -61,7 +61,7 @@ static void die_of(struct agent_thread *t, agent_ucontext *uc, int sig, const ag
 	t->sigmask_own &= ~SIGBIT(sig);
 	/* pending until our sigreturn: the core shows the program's registers */
 	sys4(__NR_rt_sigprocmask, SIG_BLOCK, &block, 0, 8);
-	sys4(__NR_rt_tgsigqueueinfo, PROC->pid, t->tid, sig, &copy);
+	sys4(__NR_rt_tgsigqueueinfo, sys0(__NR_getpid), t->tid, sig, &copy);
 }
 
 /* SIGCONT, SIGCHLD, SIGWINCH and SIGURG: of the agent's own none */
@@ -75,7 +75,7 @@ static void default_action(struct agent_thread *t, agent_ucontext *uc, int sig,
 	 * reset between the kernel's choice and now.  Send it again.
 	 */
 	else
-		sys4(__NR_rt_tgsigqueueinfo, PROC->pid, t->tid, sig, info);
+		sys4(__NR_rt_tgsigqueueinfo, sys0(__NR_getpid), t->tid, sig, info);
 }
 
 static uint64_t frame_top(const struct agent_thread *t, const agent_ucontext *uc, uint64_t flags)
@@ -162,7 +162,8 @@ void sig_deliver(struct agent_thread *t, agent_ucontext *uc, int sig, const agen
 			sig_force(t, uc, SIGSEGV, &segv);
 		return;
 	}
-	if (t->altstack_flags & SS_AUTODISARM && act.flags & SA_ONSTACK) {
+	/* Linux: on every delivery, whether it went there or not */
+	if (t->altstack_flags & SS_AUTODISARM) {
 		t->altstack_sp = 0;
 		t->altstack_size = 0;
 		t->altstack_flags = SS_DISABLE;

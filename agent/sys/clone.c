@@ -16,8 +16,13 @@
  *	child		shares memory?	its block
  *	fork		no		the copy of the parent's
  *	thread		yes		new; the process' signal table
- *	vfork, spawn	yes		new; a signal table of its own, for the kernel's
- *					is its own too; the parent frees the block
+ *	vfork, spawn	yes		the parent's, lent: the kernel leaves the child the
+ *					parent's signal stack, and sigreturn may not
+ *					replace a stack that it stands on; a signal
+ *					table of its own, for the kernel's is its own too
+ *
+ * A vfork parent sleeps until its child has exec'ed or died.  What the block had
+ * of the parent's waits in a second block, which also has the child's table.
  */
 #include "../agent.h"
 
@@ -109,33 +114,54 @@ static void child_process(struct agent_thread *t)
 	agent_threads_forked(t);
 }
 
-/* A child that shares memory: a block, and what it inherits of its parent. */
-static struct agent_thread *child_shared(struct agent_clone_slot *slot, agent_ucontext *uc)
+/* A child that shares memory: what it inherits of its parent. */
+static void child_shared(struct agent_clone_slot *slot, struct agent_thread *t)
 {
 	const struct agent_thread *parent = slot->parent;
-	struct agent_thread *t = agent_thread_alloc();
-	uint64_t sp, size;
+	struct agent_thread *tables = t;
 
-	agent_thread_stack(t, &sp, &size);
-	uc->uc_stack.ss_sp = (void *)sp;
-	uc->uc_stack.ss_size = size;
-	uc->uc_stack.ss_flags = 0;
 	if (slot->flags & CLONE_VFORK) {
-		/* Linux: vfork keeps the alternate stack, other clones lose it */
-		t->altstack_sp = parent->altstack_sp;
-		t->altstack_size = parent->altstack_size;
-		t->altstack_flags = parent->altstack_flags;
+		struct agent_thread *kept = agent_thread_alloc();
+
+		kept->tid = t->tid; /* the parent's: not reaped while it lives */
+		kept->sigtable = t->sigtable;
+		kept->altstack_sp = t->altstack_sp;
+		kept->altstack_size = t->altstack_size;
+		kept->altstack_flags = t->altstack_flags;
+		kept->pending_own = t->pending_own;
+		agent_memcpy(kept->pending_info, t->pending_info, sizeof(kept->pending_info));
+		t->tid = (uint32_t)sys0(__NR_gettid);
+		t->pending_own = 0;
+		slot->child = kept;
+		tables = kept;
 	}
 	if (!(slot->flags & CLONE_SIGHAND)) {
-		t->own_table = *parent->sigtable;
-		t->own_table.lock = 0;
-		t->sigtable = &t->own_table;
+		tables->own_table = *parent->sigtable;
+		tables->own_table.lock = 0;
+		t->sigtable = &tables->own_table;
 	} else {
 		t->sigtable = parent->sigtable;
 	}
-	if (slot->flags & CLONE_VFORK)
-		slot->child = t;
-	return t;
+}
+
+/* The vfork child is gone: the block is the parent's again. */
+static void parent_back(struct agent_clone_slot *slot, struct agent_thread *t)
+{
+	struct agent_thread *kept = slot->child;
+
+	if (!kept)
+		return;
+	t->tid = kept->tid;
+	t->sigtable = kept->sigtable;
+	t->altstack_sp = kept->altstack_sp;
+	t->altstack_size = kept->altstack_size;
+	t->altstack_flags = kept->altstack_flags;
+	t->pending_own = kept->pending_own;
+	agent_memcpy(t->pending_info, kept->pending_info, sizeof(t->pending_info));
+	/* its exec ended in the window */
+	t->window.uc = NULL;
+	t->window.exec_fd = -1;
+	agent_thread_free(kept);
 }
 
 bool proc_in_clone_slot(uint64_t rip)
@@ -157,7 +183,9 @@ bool proc_clone_done(struct agent_thread **thread, agent_ucontext *uc)
 	if (!slot->busy)
 		agent_panic(AGENT_PANIC_CLONE, off);
 	if (child && (slot->flags & CLONE_VM))
-		t = child_shared(slot, uc);
+		child_shared(slot, t);
+	if (!child && (slot->flags & CLONE_VM))
+		parent_back(slot, t);
 	regs->ip = slot->rip;
 	/* SYSCALL leaves them so; here they were the slot's */
 	regs->cx = slot->rip;
@@ -167,9 +195,6 @@ bool proc_clone_done(struct agent_thread **thread, agent_ucontext *uc)
 	} else {
 		if (is_error((long)regs->ax) && slot->refs == 2)
 			slot_put(slot); /* there is no child to drop its own */
-		if (!child && slot->child)
-			/* a vfork child has exec'ed or died, or we would not run */
-			agent_thread_free(slot->child);
 		slot_put(slot);
 	}
 	*thread = t;

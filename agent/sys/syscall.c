@@ -187,7 +187,11 @@ void agent_do_syscall(struct agent_thread *t, agent_ucontext *uc, const agent_si
 		proc_do_clone(t, uc);
 		return;
 	case __NR_exit:
-		agent_thread_exit(&t->in_use, (long)uc_arg(uc, 0));
+		/* a vfork child only borrows its block (sys/clone.c) */
+		agent_thread_exit(t->sigtable == &PROC->sigtable || t->sigtable == &t->own_table ?
+					  &t->in_use :
+					  &t->sigtable->rsvd,
+				  (long)uc_arg(uc, 0));
 	default:
 		break;
 	}

@@ -43,6 +43,14 @@ void case_register(struct agent_case *c);
 
 /* A line to standard output, flushed */
 void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* What a call returned, and errno where that is -1 */
+#define say_errno(what, call)                          \
+	do {                                           \
+		long say_ret_;                         \
+		errno = 0;                             \
+		say_ret_ = (long)(call);               \
+		say("%s: %ld, errno %d", (what), say_ret_, errno); \
+	} while (0)
 /* Something that must hold to go on: prints what and errno, exits with 3 */
 void must_at(bool ok, const char *what, int line);
 #define must(cond) must_at(cond, #cond, __LINE__)

@@ -6,6 +6,8 @@
 #include <sys/resource.h>
 
 static int number;
+/* Where nothing is; the compiler may not know */
+static volatile int *volatile nowhere = (int *)24;
 
 static void no_core(void)
 {
@@ -38,7 +40,7 @@ CASE(death_by_kill)
 static void fault(void)
 {
 	no_core();
-	*(volatile int *)24 = 1;
+	*nowhere = 1;
 }
 
 static void illegal(void)
@@ -128,7 +130,7 @@ static void dump(void)
 	if (now.rlim_max != RLIM_INFINITY)
 		all.rlim_cur = all.rlim_max = now.rlim_max;
 	must(setrlimit(RLIMIT_CORE, &all) == 0);
-	*(volatile int *)24 = 1;
+	*nowhere = 1;
 }
 
 /* With a core limit: the flag is as without us.  The core goes with its folder. */

@@ -12,6 +12,8 @@ static siginfo_t seen;
 static greg_t regs[NGREG];
 static sigjmp_buf jump;
 static volatile int nest;
+/* Where nothing is; the compiler may not know */
+static volatile int *volatile nowhere = (int *)8;
 
 static void recording(int sig, siginfo_t *info, void *context)
 {
@@ -204,7 +206,7 @@ CASE(many_faults)
 	catch_all();
 	for (volatile int i = 0; i < 3000; i++)
 		if (sigsetjmp(jump, 1) == 0)
-			*(volatile int *)8 = 1;
+			*nowhere = 1;
 	say("count %d", count);
 }
 
@@ -254,11 +256,11 @@ CASE(direction_flag)
 /* EFAULT, not a fault, for bad pointers that trapped calls are given */
 CASE(efault)
 {
-	say("open %ld %d", syscall(SYS_open, 16, 0), errno);
-	say("openat %ld %d", syscall(SYS_openat, AT_FDCWD, 16, 0), errno);
-	say("stat %ld %d", syscall(SYS_stat, 16, 16), errno);
-	say("stat out %ld %d", syscall(SYS_stat, "/", 16), errno);
-	say("readlink %ld %d", syscall(SYS_readlink, "/proc/self/exe", 16, 100), errno);
-	say("access %ld %d", syscall(SYS_access, 16, 0), errno);
-	say("execve %ld %d", syscall(SYS_execve, 16, NULL, NULL), errno);
+	say_errno("open", syscall(SYS_open, 16, 0));
+	say_errno("openat", syscall(SYS_openat, AT_FDCWD, 16, 0));
+	say_errno("stat", syscall(SYS_stat, 16, 16));
+	say_errno("stat out", syscall(SYS_stat, "/", 16));
+	say_errno("readlink", syscall(SYS_readlink, "/proc/self/exe", 16, 100));
+	say_errno("access", syscall(SYS_access, 16, 0));
+	say_errno("execve", syscall(SYS_execve, 16, NULL, NULL));
 }

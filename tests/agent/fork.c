@@ -191,7 +191,7 @@ CASE(vfork_exec_fails)
 	pid_t pid = vfork();
 
 	if (pid == 0) {
-		execl("/nonexistent", "x", (char *)NULL);
+		execl("/proc/nonexistent", "x", (char *)NULL);
 		execl("/etc/passwd", "x", (char *)NULL);
 		_exit(errno == EACCES ? 50 : 51);
 	}
@@ -209,10 +209,10 @@ CASE(clone3_fork)
 	if (pid == 0)
 		_exit(getpid() == syscall(SYS_getpid) ? 15 : 16);
 	say_status("clone3", (pid_t)pid);
-	say("bad %ld %d", syscall(SYS_clone3, 16, sizeof(args)), errno);
-	say("small %ld %d", syscall(SYS_clone3, &args, 8), errno);
+	say_errno("bad", syscall(SYS_clone3, 16, sizeof(args)));
+	say_errno("small", syscall(SYS_clone3, &args, 8));
 	args.flags = 1ull << 60;
-	say("flags %ld %d", syscall(SYS_clone3, &args, sizeof(args)), errno);
+	say_errno("flags", syscall(SYS_clone3, &args, sizeof(args)));
 }
 
 /* Mask, default actions, file actions: the program that is started tells them. */
@@ -260,7 +260,7 @@ CASE(spawn_fails)
 	pid_t pid;
 
 	for (int i = 0; i < 20; i++)
-		say("spawn %d", posix_spawn(&pid, "/nonexistent", NULL, NULL, argv, environ));
+		say("spawn %d", posix_spawn(&pid, "/proc/nonexistent", NULL, NULL, argv, environ));
 	catch_plain(SIGSEGV, counting, 0);
 	raise(SIGSEGV);
 	say("count %d", count);

@@ -197,5 +197,6 @@ CASE(sigsuspend_itimer)
 	sigemptyset(&set);
 	catch_info(SIGALRM, recording, 0);
 	must(setitimer(ITIMER_REAL, &once, NULL) == 0);
-	say("suspend %d errno %d count %d", sigsuspend(&set), errno, count);
+	int ret = sigsuspend(&set);
+	say("suspend %d errno %d count %d", ret, errno, count);
 }

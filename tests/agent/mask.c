@@ -41,11 +41,11 @@ CASE(procmask_errors)
 	sigset_t set;
 
 	sigemptyset(&set);
-	say("how %d %d", sigprocmask(77, &set, NULL), errno);
+	say_errno("how", sigprocmask(77, &set, NULL));
 	say("how, no set %d", sigprocmask(77, NULL, &set));
-	say("size %ld %d", syscall(SYS_rt_sigprocmask, 0, NULL, NULL, 16), errno);
-	say("new %ld %d", syscall(SYS_rt_sigprocmask, SIG_BLOCK, 16, NULL, 8), errno);
-	say("old %ld %d", syscall(SYS_rt_sigprocmask, SIG_BLOCK, NULL, 16, 8), errno);
+	say_errno("size", syscall(SYS_rt_sigprocmask, 0, NULL, NULL, 16));
+	say_errno("new", syscall(SYS_rt_sigprocmask, SIG_BLOCK, 16, NULL, 8));
+	say_errno("old", syscall(SYS_rt_sigprocmask, SIG_BLOCK, NULL, 16, 8));
 }
 
 static void blocking(int sig)
@@ -123,7 +123,8 @@ CASE(sigsuspend_waits)
 	}
 	must(sigprocmask(SIG_SETMASK, NULL, &set) == 0);
 	sigdelset(&set, SIGUSR1);
-	say("suspend %d errno %d count %d", sigsuspend(&set), errno, count);
+	int ret = sigsuspend(&set);
+	say("suspend %d errno %d count %d", ret, errno, count);
 	say("blocked again %d %d", blocked(SIGUSR1), blocked(SIGUSR2));
 	say_status("child", pid);
 }
@@ -147,7 +148,8 @@ CASE(sigsuspend_mask_in_handler)
 	raise(SIGUSR1);
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
-	say("suspend %d errno %d count %d", sigsuspend(&set), errno, count);
+	int ret = sigsuspend(&set);
+	say("suspend %d errno %d count %d", ret, errno, count);
 	say("inside %d %d %d", order[0], order[1], order[2]);
 	say("after %d %d %d", blocked(SIGUSR1), blocked(SIGUSR2), blocked(SIGTERM));
 }
@@ -164,7 +166,8 @@ CASE(sigsuspend_pending_segv)
 	say("count %d", count);
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
-	say("suspend %d errno %d count %d", sigsuspend(&set), errno, count);
+	int ret = sigsuspend(&set);
+	say("suspend %d errno %d count %d", ret, errno, count);
 	say("inside %d %d %d", order[0], order[1], order[2]);
 	say("after %d %d", blocked(SIGSEGV), blocked(SIGUSR1));
 }
@@ -181,8 +184,8 @@ CASE(sigwaitinfo_payload)
 	must(sigprocmask(SIG_BLOCK, &set, NULL) == 0);
 	catch_plain(SIGUSR1, counting, 0);
 	must(sigqueue(getpid(), SIGRTMIN, value) == 0);
-	say("got %d code %d value %d", sigwaitinfo(&set, &info), info.si_code,
-	    info.si_value.sival_int);
+	int ret = sigwaitinfo(&set, &info);
+	say("got %d code %d value %d", ret, info.si_code, info.si_value.sival_int);
 	raise(SIGUSR1);
 	say("got %d, handler ran %d", sigwaitinfo(&set, &info), count);
 }
@@ -196,7 +199,7 @@ CASE(sigtimedwait_timeout)
 	sigemptyset(&set);
 	sigaddset(&set, SIGUSR1);
 	must(sigprocmask(SIG_BLOCK, &set, NULL) == 0);
-	say("got %d errno %d", sigtimedwait(&set, &info, &ts), errno);
+	say_errno("got", sigtimedwait(&set, &info, &ts));
 	raise(SIGUSR1);
 	say("got %d", sigtimedwait(&set, &info, &ts));
 }
@@ -215,7 +218,7 @@ CASE(signalfd_reads)
 	must(sigprocmask(SIG_BLOCK, &set, NULL) == 0);
 	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	must(fd >= 0);
-	say("empty %d errno %d", (int)read(fd, &info, sizeof(info)), errno);
+	say_errno("empty", read(fd, &info, sizeof(info)));
 	must(sigqueue(getpid(), SIGRTMIN + 3, value) == 0);
 	p = (struct pollfd){.fd = fd, .events = POLLIN};
 	say("poll %d", poll(&p, 1, 1000));
@@ -235,7 +238,8 @@ CASE(ppoll_lets_in)
 	raise(SIGUSR1);
 	must(sigprocmask(SIG_BLOCK, NULL, &set) == 0);
 	sigdelset(&set, SIGUSR1);
-	say("ppoll %d errno %d count %d", ppoll(NULL, 0, &ts, &set), errno, count);
+	int ret = ppoll(NULL, 0, &ts, &set);
+	say("ppoll %d errno %d count %d", ret, errno, count);
 	say("blocked %d", blocked(SIGUSR1));
 }
 
@@ -249,6 +253,7 @@ CASE(pselect_lets_in)
 	raise(SIGUSR1);
 	must(sigprocmask(SIG_BLOCK, NULL, &set) == 0);
 	sigdelset(&set, SIGUSR1);
-	say("pselect %d errno %d count %d", pselect(0, NULL, NULL, NULL, &ts, &set), errno, count);
+	int ret = pselect(0, NULL, NULL, NULL, &ts, &set);
+	say("pselect %d errno %d count %d", ret, errno, count);
 	say("blocked %d", blocked(SIGUSR1));
 }

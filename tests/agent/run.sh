@@ -36,7 +36,7 @@ once()
 {
 	file=$1
 	shift
-	{ timeout -k 5 120 "$@" >"$file" 2>"$file.err" </dev/null; } 2>/dev/null
+	{ timeout -k 5 60 "$@" >"$file" 2>"$file.err" </dev/null; } 2>/dev/null
 	echo "status $?" >>"$file"
 }
 

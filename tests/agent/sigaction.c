@@ -58,14 +58,14 @@ CASE(sigaction_errors)
 {
 	struct sigaction act = {.sa_handler = counting};
 
-	say("kill %d %d", sigaction(SIGKILL, &act, NULL), errno);
-	say("stop %d %d", sigaction(SIGSTOP, &act, NULL), errno);
+	say_errno("kill", sigaction(SIGKILL, &act, NULL));
+	say_errno("stop", sigaction(SIGSTOP, &act, NULL));
 	say("stop, read %d", sigaction(SIGSTOP, NULL, &act));
-	say("size %ld %d", syscall(SYS_rt_sigaction, SIGUSR1, NULL, NULL, 4), errno);
-	say("0 %ld %d", syscall(SYS_rt_sigaction, 0, NULL, NULL, 8), errno);
-	say("65 %ld %d", syscall(SYS_rt_sigaction, 65, NULL, NULL, 8), errno);
-	say("bad new %ld %d", syscall(SYS_rt_sigaction, SIGUSR1, 16, NULL, 8), errno);
-	say("bad old %ld %d", syscall(SYS_rt_sigaction, SIGUSR1, NULL, 16, 8), errno);
+	say_errno("size", syscall(SYS_rt_sigaction, SIGUSR1, NULL, NULL, 4));
+	say_errno("0", syscall(SYS_rt_sigaction, 0, NULL, NULL, 8));
+	say_errno("65", syscall(SYS_rt_sigaction, 65, NULL, NULL, 8));
+	say_errno("bad new", syscall(SYS_rt_sigaction, SIGUSR1, 16, NULL, 8));
+	say_errno("bad old", syscall(SYS_rt_sigaction, SIGUSR1, NULL, 16, 8));
 }
 
 /* A mask with KILL and STOP reads back without them. */
@@ -252,5 +252,5 @@ CASE(nocldwait)
 	pid = fork();
 	if (pid == 0)
 		_exit(1);
-	say("wait %d errno %d", waitpid(pid, NULL, 0), errno);
+	say_errno("wait", waitpid(pid, NULL, 0));
 }

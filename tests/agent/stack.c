@@ -60,22 +60,23 @@ CASE(altstack_set_get)
 	must(sigaltstack(NULL, &ss) == 0);
 	say_stack("set", &ss);
 	ss = (stack_t){.ss_flags = SS_DISABLE};
-	must(sigaltstack(&ss, &ss) == 0);
-	say_stack("old", &ss);
+	must(sigaltstack(&ss, &inside) == 0);
+	say_stack("old", &inside);
 	must(sigaltstack(NULL, &ss) == 0);
 	say_stack("disabled", &ss);
 }
 
 CASE(altstack_errors)
 {
-	stack_t ss = {.ss_sp = &count, .ss_size = 100};
+	static char room[100];
+	stack_t ss = {.ss_sp = room, .ss_size = sizeof(room)};
 
-	say("small %d %d", sigaltstack(&ss, NULL), errno);
+	say_errno("small", sigaltstack(&ss, NULL));
 	ss.ss_size = SIZE;
 	ss.ss_flags = 8;
-	say("flags %d %d", sigaltstack(&ss, NULL), errno);
-	say("bad new %ld %d", syscall(SYS_sigaltstack, 16, NULL), errno);
-	say("bad old %ld %d", syscall(SYS_sigaltstack, NULL, 16), errno);
+	say_errno("flags", sigaltstack(&ss, NULL));
+	say_errno("bad new", syscall(SYS_sigaltstack, 16, NULL));
+	say_errno("bad old", syscall(SYS_sigaltstack, NULL, 16));
 }
 
 CASE(onstack)
@@ -100,19 +101,48 @@ CASE(onstack_but_none)
 	say("on it %d", on_stack);
 }
 
+static void reading(int sig)
+{
+	char here;
+
+	on_stack = (uintptr_t)&here - (uintptr_t)stack < SIZE;
+	must(sigaltstack(NULL, &inside) == 0);
+}
+
 CASE(autodisarm)
 {
 	set_stack(SS_AUTODISARM);
-	catch_plain(SIGUSR1, looking, SA_ONSTACK);
+	catch_plain(SIGUSR1, reading, SA_ONSTACK);
 	raise(SIGUSR1);
-	say("on it %d, set inside %d errno %d", on_stack, set_inside, errno_inside);
+	say("on it %d", on_stack);
 	say_stack("inside", &inside);
 	must(sigaltstack(NULL, &inside) == 0);
 	say_stack("after", &inside);
-	catch_plain(SIGUSR1, looking, 0);
+	catch_plain(SIGUSR1, reading, 0);
 	raise(SIGUSR1);
 	say("on it %d", on_stack);
 	say_stack("without ONSTACK, inside", &inside);
+	must(sigaltstack(NULL, &inside) == 0);
+	say_stack("after", &inside);
+}
+
+static char *other_stack;
+static void replacing(int sig)
+{
+	stack_t other = {.ss_sp = other_stack, .ss_size = SIZE};
+
+	set_inside = sigaltstack(&other, NULL);
+}
+
+/* Disarmed, it may be replaced in the handler; its return brings the old one back. */
+CASE(autodisarm_replaced)
+{
+	set_stack(0);
+	other_stack = stack;
+	set_stack(SS_AUTODISARM);
+	catch_plain(SIGUSR1, replacing, SA_ONSTACK);
+	raise(SIGUSR1);
+	say("set inside %d", set_inside);
 	must(sigaltstack(NULL, &inside) == 0);
 	say_stack("after", &inside);
 }

@@ -76,7 +76,7 @@ CASE(itimer_trapped_calls)
 		must(sigprocmask(SIG_BLOCK, NULL, &set) == 0);
 		must(!sigismember(&set, SIGALRM));
 		must(close(fd) == 0);
-		must(open("/nonexistent", O_RDONLY) == -1 && errno == ENOENT);
+		must(open("/proc/nonexistent", O_RDONLY) == -1 && errno == ENOENT);
 	} while (count < 100);
 	stop_timer();
 	say("done");

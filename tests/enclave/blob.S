@@ -12,8 +12,7 @@
 	.section .rodata.blob, "a"
 	.balign	4096
 	.globl	blob_start, blob_end, blob_dump, blob_ud2, blob_state_ud2, blob_divide
-	.globl	blob_count_loop, blob_count_end, blob_int3, blob_syscall, blob_enclu
-	.globl	blob_count_plain
+	.globl	blob_count_loop, blob_count_end, blob_int3, blob_enclu
 blob_start:
 entry:
 	cmp	$OP_LAST, %rdi
@@ -27,7 +26,7 @@ table:
 	.long	op_nop - table, op_copy - table, op_read8 - table, op_write8 - table
 	.long	op_jump - table, op_ud2 - table, op_divide - table, op_noncanonical - table
 	.long	op_int3 - table, op_enclu - table, op_state - table, op_count - table
-	.long	op_syscall - table, op_spin - table, op_add - table, op_hlt - table
+	.long	op_spin - table, op_add - table, op_hlt - table
 	.long	op_masked - table
 bad:
 	mov	%rcx, %r15
@@ -76,12 +75,6 @@ op_int3:
 blob_int3:
 	int3
 	mov	$0x1d3, %esi
-	jmp	leave
-op_syscall:
-	mov	$39, %eax
-blob_syscall:
-	syscall
-	mov	%rax, %rsi
 	jmp	leave
 op_hlt:
 	hlt

@@ -69,17 +69,47 @@ encl_vdso_call:
 	ret
 	.size	encl_vdso_call, . - encl_vdso_call
 
-/* int encl_enclu(leaf, rbx, aep): ENCLU with nothing around; 1 where it faulted to encl_enclu_landing */
+/*
+ * int encl_vdso_call_on(regs, leaf, run, function, stack): the same with RSP =
+ * @stack.  What is live across the call lies there, so that a later call on the
+ * same stack puts its own in the place.
+ */
+	.globl	encl_vdso_call_on
+	.type	encl_vdso_call_on, @function
+encl_vdso_call_on:
+	xchg	%rsp, %r8
+	push	%r8
+	sub	$8, %rsp
+	call	encl_vdso_call
+	mov	8(%rsp), %rsp
+	ret
+	.size	encl_vdso_call_on, . - encl_vdso_call_on
+
+/*
+ * uint64_t encl_enclu(leaf, rbx, aep, op): ENCLU with nothing around it, RDI = op
+ * inside.  Returns RSI.  An exception handler may go on at the next instruction.
+ */
 	.globl	encl_enclu, encl_enclu_site
 	.type	encl_enclu, @function
 encl_enclu:
 	push	%rbx
+	push	%rbp
+	push	%r12
+	push	%r13
+	push	%r14
+	push	%r15
 	mov	%edi, %eax
 	mov	%rsi, %rbx
+	mov	%rcx, %rdi
 	mov	%rdx, %rcx
 encl_enclu_site:
 	.byte	0x0f, 0x01, 0xd7
 	mov	%rsi, %rax
+	pop	%r15
+	pop	%r14
+	pop	%r13
+	pop	%r12
+	pop	%rbp
 	pop	%rbx
 	ret
 	.size	encl_enclu, . - encl_enclu

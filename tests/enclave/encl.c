@@ -329,22 +329,38 @@ void encl_free(struct encl *e)
 	e->fd = -1;
 }
 
-struct encl_op encl_enter(struct encl *e, unsigned int tcs, unsigned int leaf, uint64_t op,
-			  uint64_t rsi, uint64_t rdx, uint64_t r8, uint64_t r9)
+static struct encl_op enter(struct encl *e, unsigned int tcs, unsigned int leaf,
+			    const struct encl_regs *regs, void *stack)
 {
 	struct encl_op o;
 	int ret;
 
 	memset(&o, 0, sizeof(o));
 	o.run.tcs = encl_tcs(e, tcs);
-	o.regs.rdi = op;
-	o.regs.rsi = rsi;
-	o.regs.rdx = rdx;
-	o.regs.r8 = r8;
-	o.regs.r9 = r9;
-	ret = encl_vdso_call(&o.regs, leaf, &o.run, e->enter);
+	o.regs = *regs;
+	if (stack)
+		ret = encl_vdso_call_on(&o.regs, leaf, &o.run, e->enter, stack);
+	else
+		ret = encl_vdso_call(&o.regs, leaf, &o.run, e->enter);
 	CHECK_EQ(ret, 0);
 	return o;
+}
+
+struct encl_op encl_enter(struct encl *e, unsigned int tcs, unsigned int leaf, uint64_t op,
+			  uint64_t rsi, uint64_t rdx, uint64_t r8, uint64_t r9)
+{
+	struct encl_regs regs = {.rdi = op, .rsi = rsi, .rdx = rdx, .r8 = r8, .r9 = r9};
+
+	return enter(e, tcs, leaf, &regs, NULL);
+}
+
+struct encl_op encl_enter_fixed(struct encl *e, unsigned int tcs, unsigned int leaf, uint64_t op,
+				uint64_t rsi, uint64_t rdx, uint64_t r8, uint64_t r9)
+{
+	struct encl_regs regs = {.rdi = op, .rsi = rsi, .rdx = rdx, .r8 = r8, .r9 = r9};
+	static __thread uint8_t stack[1 << 16] __attribute__((aligned(64)));
+
+	return enter(e, tcs, leaf, &regs, stack + sizeof(stack));
 }
 
 struct encl_op encl_op(struct encl *e, unsigned int tcs, uint64_t op, uint64_t rsi, uint64_t rdx,

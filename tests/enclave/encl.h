@@ -82,7 +82,7 @@ enum encl_gpr {
 };
 
 extern const uint8_t blob_start[], blob_end[], blob_dump[], blob_ud2[], blob_state_ud2[],
-	blob_divide[], blob_int3[], blob_syscall[], blob_enclu[], blob_count_loop[],
+	blob_divide[], blob_int3[], blob_enclu[], blob_count_loop[],
 	blob_count_end[];
 
 /* Address inside of a label of the blob */
@@ -115,8 +115,10 @@ uint64_t encl_stride(const struct encl *e);
 
 int encl_vdso_call(struct encl_regs *regs, unsigned int leaf, struct sgx_enclave_run *run,
 		   void *function);
+int encl_vdso_call_on(struct encl_regs *regs, unsigned int leaf, struct sgx_enclave_run *run,
+		      void *function, void *stack);
 void *encl_vdso(void); /* __vdso_sgx_enter_enclave */
-int encl_enclu(unsigned int leaf, uint64_t rbx, uint64_t aep);
+uint64_t encl_enclu(unsigned int leaf, uint64_t rbx, uint64_t aep, uint64_t op);
 extern const uint8_t encl_enclu_site[];
 
 struct encl_op {
@@ -127,6 +129,13 @@ struct encl_op {
 /* EENTER or ERESUME; CHECKs that the call returned 0. */
 struct encl_op encl_enter(struct encl *e, unsigned int tcs, unsigned int leaf, uint64_t op,
 			  uint64_t rsi, uint64_t rdx, uint64_t r8, uint64_t r9);
+/*
+ * The same on a stack that is always at one place (one for each thread).  URSP
+ * and URBP are EENTER's: an entry that traps and an ERESUME without a user
+ * handler must find the same frame.  Not to be nested.
+ */
+struct encl_op encl_enter_fixed(struct encl *e, unsigned int tcs, unsigned int leaf, uint64_t op,
+				uint64_t rsi, uint64_t rdx, uint64_t r8, uint64_t r9);
 /* The same by EENTER, and it must leave by EEXIT. */
 struct encl_op encl_op(struct encl *e, unsigned int tcs, uint64_t op, uint64_t rsi, uint64_t rdx,
 		       uint64_t r8, uint64_t r9);

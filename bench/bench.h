@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The parts of swsgx-bench. */
+#ifndef BENCH_BENCH_H
+#define BENCH_BENCH_H
+
+#include "children.h"
+#include "table.h"
+
+#define ROUNDS_MAX 101
+
+int bench_lines(struct table *t, const struct programs *p, unsigned rounds, const char *only);
+void bench_run_true(struct table *t, const struct programs *p, unsigned rounds);
+void bench_metadata(struct table *t, const struct programs *p);
+void bench_large(struct table *t, const struct programs *p, unsigned rounds);
+
+#endif

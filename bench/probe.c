@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * bench-probe KEY: measures what it is told to, some batches for each line of its
+ * standard input, and answers with a line:
+ *
+ *	NAME		-> NANOSECONDS-EACH CHECKSUM, or "- REASON"
+ *	grow PAGES	-> 0 0 when an enclave of so many pages stands
+ *
+ * The same program runs bare and under `swsgx run`; whoever asks takes turns.
+ */
+#include "probe.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *probe_key;
+
+static const struct {
+	const char *name;
+	int (*run)(struct sample *s);
+} probes[] = {
+	{"sigill", probe_sigill},
+	{"sigsys", probe_sigsys},
+	{"shm", probe_shm},
+	{"enter", probe_enter},
+	{"int", probe_int},
+	{"mem", probe_mem},
+	{"avx2", probe_avx2},
+	{"mem-shared", probe_mem_shared},
+	{"int-inside", probe_int_inside},
+	{"mem-inside", probe_mem_inside},
+	{"avx2-inside", probe_avx2_inside},
+	{"sha256", probe_sha256},
+	{"memcpy", probe_memcpy},
+	{"add-measured", probe_add_measured},
+	{"add", probe_add},
+	{"add-one", probe_add_one},
+	{"add-one-measured", probe_add_one_measured},
+	{"getppid", probe_getppid},
+	{"sigmask", probe_sigmask},
+	{"open", probe_open},
+	{"fork", probe_fork},
+	{"thread", probe_thread},
+	{"handler", probe_handler},
+};
+
+static int answer(const char *line, struct sample *s)
+{
+	if (!strncmp(line, "grow ", 5))
+		return probe_grow(strtoul(line + 5, NULL, 10));
+	for (size_t i = 0; i < sizeof(probes) / sizeof(probes[0]); i++)
+		if (!strcmp(line, probes[i].name))
+			return probes[i].run(s);
+	return -EINVAL;
+}
+
+int main(int argc, char **argv)
+{
+	char line[64];
+
+	if (argc != 2) {
+		fputs("Usage: bench-probe KEY.pem (started by swsgx-bench)\n", stderr);
+		return 2;
+	}
+	probe_key = argv[1];
+	while (fgets(line, sizeof(line), stdin)) {
+		struct sample s = {0};
+		int ret;
+
+		line[strcspn(line, "\n")] = '\0';
+		ret = answer(line, &s);
+		if (ret)
+			printf("- %s\n", strerror(-ret));
+		else
+			printf("%.3f %" PRIu64 "\n", s.ns, s.sum);
+		if (fflush(stdout))
+			return 1;
+	}
+	return 0;
+}

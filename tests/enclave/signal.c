@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Asynchronous signals while a thread is inside. */
+#include "encl.h"
+
+#include <harness/harness.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/time.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+static struct encl enclave;
+static uint64_t stop;
+static volatile int ticks, at_aep, wrong, ticks_wanted;
+static volatile unsigned int tcs_count = 1;
+
+static bool is_tcs(uint64_t addr)
+{
+	for (unsigned int i = 0; i < tcs_count; i++)
+		if (addr == encl_tcs(&enclave, i))
+			return true;
+	return false;
+}
+
+/* Where a signal is handled, the thread is outside, and looks so. */
+static void on_tick(int sig, siginfo_t *info, void *context)
+{
+	const greg_t *r = ((ucontext_t *)context)->uc_mcontext.gregs;
+	uint64_t rip = (uint64_t)r[REG_RIP];
+
+	(void)sig;
+	(void)info;
+	if (rip - enclave.base < enclave.size)
+		__atomic_fetch_add(&wrong, 1, __ATOMIC_RELAXED);
+	if (r[REG_RAX] == SGX_ERESUME && !memcmp((const void *)rip, "\x0f\x01\xd7", 3)) {
+		if (!is_tcs((uint64_t)r[REG_RBX]) || (uint64_t)r[REG_RCX] != rip || r[REG_RDI] ||
+		    r[REG_RSI] || r[REG_R8] || r[REG_R15])
+			__atomic_fetch_add(&wrong, 1, __ATOMIC_RELAXED);
+		__atomic_fetch_add(&at_aep, 1, __ATOMIC_RELAXED);
+	}
+	if (__atomic_add_fetch(&ticks, 1, __ATOMIC_RELAXED) >= ticks_wanted)
+		__atomic_store_n(&stop, 1, __ATOMIC_RELEASE);
+}
+
+static void catch(int sig, void (*handler)(int, siginfo_t *, void *), int flags)
+{
+	struct sigaction sa = {.sa_sigaction = handler, .sa_flags = SA_SIGINFO | flags};
+
+	CHECK_SYS(sigaction(sig, &sa, NULL));
+}
+
+static void timer(long us)
+{
+	struct itimerval it = {{0, us}, {0, us}};
+
+	CHECK_SYS(setitimer(ITIMER_REAL, &it, NULL));
+}
+
+static void count(unsigned int tcs)
+{
+	struct encl_op o = encl_op(&enclave, tcs, OP_COUNT, (uint64_t)&stop, 0, enclave.opts.xfrm, 0);
+
+	CHECK_EQ(o.regs.r8, 0); /* what went out of step, see blob.S */
+	CHECK(o.regs.rdx > 0);
+}
+
+static void run_timer(int flags, uint64_t xfrm, int wanted)
+{
+	ticks_wanted = wanted;
+	encl_build(&enclave, &(struct encl_opts){.xfrm = xfrm});
+	catch(SIGALRM, on_tick, flags);
+	timer(1000);
+	count(0);
+	timer(0);
+	CHECK_EQ(wrong, 0);
+	CHECK(at_aep > 0);
+	encl_free(&enclave);
+}
+
+TEST(timer_1khz_avx)
+{
+	run_timer(0, encl_xfrm(), 2000);
+}
+
+TEST(timer_1khz_sse)
+{
+	run_timer(SA_RESTART, SGX_XFRM_LEGACY, 500);
+}
+
+TEST(timer_on_altstack)
+{
+	size_t size = 1 << 17;
+	stack_t ss = {.ss_size = size};
+
+	ss.ss_sp = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CHECK(ss.ss_sp != MAP_FAILED);
+	CHECK_SYS(sigaltstack(&ss, NULL));
+	run_timer(SA_ONSTACK, encl_xfrm(), 500);
+}
+
+/* Entries and exits under fire: every boundary of the way in and out is met. */
+TEST(timer_over_entries)
+{
+	ticks_wanted = 500;
+	encl_build(&enclave, &(struct encl_opts){.nssa = 4});
+	catch(SIGALRM, on_tick, 0);
+	timer(200);
+	while (!__atomic_load_n(&stop, __ATOMIC_ACQUIRE)) {
+		struct encl_op o = encl_op(&enclave, 0, OP_NOP, 0, 0, 0, 0);
+
+		CHECK_EQ(o.regs.rsi, 0);
+	}
+	timer(0);
+	CHECK_EQ(wrong, 0);
+	encl_free(&enclave);
+}
+
+/* The same with an exception each time: fix-ups under fire */
+TEST(timer_over_exceptions)
+{
+	ticks_wanted = 300;
+	encl_build(&enclave, &(struct encl_opts){.nssa = 4});
+	catch(SIGALRM, on_tick, 0);
+	timer(500);
+	CHECK_EQ(encl_enter_fixed(&enclave, 0, SGX_EENTER, OP_UD2, 0, 0, 0, 0).run.exception_vector,
+		 SGX_VEC_UD);
+	while (!__atomic_load_n(&stop, __ATOMIC_ACQUIRE)) {
+		struct encl_op o = encl_enter_fixed(&enclave, 0, SGX_ERESUME, 0, 0, 0, 0, 0);
+
+		CHECK_EQ(o.run.exception_vector, SGX_VEC_UD);
+	}
+	timer(0);
+	CHECK_EQ(wrong, 0);
+	CHECK_EQ(encl_op(&enclave, 0, OP_NOP, 0, 0, 0, 0).regs.rsi, 1);
+	encl_free(&enclave);
+}
+
+static void *counter(void *arg)
+{
+	count((unsigned int)(uintptr_t)arg);
+	return NULL;
+}
+
+TEST(threads_under_tgkill)
+{
+	pthread_t thread[3];
+
+	ticks_wanted = 3000;
+	tcs_count = 3;
+	encl_build(&enclave, &(struct encl_opts){.tcs_count = 3, .xfrm = encl_xfrm()});
+	catch(SIGUSR1, on_tick, 0);
+	for (uintptr_t i = 0; i < 3; i++)
+		CHECK_EQ(pthread_create(&thread[i], NULL, counter, (void *)i), 0);
+	for (int i = 0; !__atomic_load_n(&stop, __ATOMIC_ACQUIRE); i++) {
+		pthread_kill(thread[i % 3], SIGUSR1);
+		if (i % 8 == 0)
+			usleep(200);
+	}
+	for (int i = 0; i < 3; i++)
+		CHECK_EQ(pthread_join(thread[i], NULL), 0);
+	CHECK_EQ(wrong, 0);
+	encl_free(&enclave);
+}
+
+/* A handler that leaves by siglongjmp leaves a frame behind, which can be resumed. */
+static sigjmp_buf away;
+
+static void jump_away(int sig, siginfo_t *info, void *context)
+{
+	const greg_t *r = ((ucontext_t *)context)->uc_mcontext.gregs;
+
+	(void)sig;
+	(void)info;
+	if (r[REG_RAX] == SGX_ERESUME && is_tcs((uint64_t)r[REG_RBX]))
+		siglongjmp(away, 1);
+	timer(1000);
+}
+
+TEST(handler_jumps_away)
+{
+	volatile uint64_t spinning = 0;
+	struct encl_op o;
+
+	encl_build(&enclave, &(struct encl_opts){0});
+	catch(SIGALRM, jump_away, 0);
+	if (!sigsetjmp(away, 1)) {
+		timer(1000);
+		encl_enter_fixed(&enclave, 0, SGX_EENTER, OP_SPIN, (uint64_t)&stop,
+				 (uint64_t)&spinning, 0, 0);
+		FAIL("nothing stopped it, and it returned");
+	}
+	timer(0);
+	CHECK_EQ(encl_op(&enclave, 0, OP_NOP, 0, 0, 0, 0).regs.rsi, 1);
+	/* the loop is resumed, and leaves by an exception: its stack is gone */
+	encl_write8(&enclave, 0, encl_gprsgx(&enclave, 0, 0) + offsetof(struct sgx_gprsgx, rip),
+		    encl_label(&enclave, blob_ud2));
+	o = encl_enter_fixed(&enclave, 0, SGX_ERESUME, 0, 0, 0, 0, 0);
+	CHECK_EQ(o.run.function, SGX_ERESUME);
+	CHECK_EQ(o.run.exception_vector, SGX_VEC_UD);
+	encl_free(&enclave);
+}
+
+/* A handler may enter: on the interrupted TCS (CSSA 1) and on another. */
+static void enter_in_handler(int sig, siginfo_t *info, void *context)
+{
+	const greg_t *r = ((ucontext_t *)context)->uc_mcontext.gregs;
+
+	(void)sig;
+	(void)info;
+	if (r[REG_RAX] == SGX_ERESUME && (uint64_t)r[REG_RBX] == encl_tcs(&enclave, 0)) {
+		if (encl_op(&enclave, 0, OP_NOP, 0, 0, 0, 0).regs.rsi != 1 ||
+		    encl_op(&enclave, 1, OP_NOP, 0, 0, 0, 0).regs.rsi != 0)
+			wrong++;
+		at_aep++;
+	}
+	if (++ticks >= ticks_wanted)
+		__atomic_store_n(&stop, 1, __ATOMIC_RELEASE);
+}
+
+TEST(handler_enters)
+{
+	ticks_wanted = 300;
+	tcs_count = 2;
+	encl_build(&enclave, &(struct encl_opts){.tcs_count = 2, .xfrm = encl_xfrm()});
+	catch(SIGALRM, enter_in_handler, 0);
+	timer(1000);
+	count(0);
+	timer(0);
+	CHECK_EQ(wrong, 0);
+	CHECK(at_aep > 0);
+	encl_free(&enclave);
+}
+
+/* One that is blocked waits until it is not. */
+static void *stop_later(void *arg)
+{
+	kill(getpid(), SIGUSR1);
+	usleep(50000);
+	__atomic_store_n(&stop, 1, __ATOMIC_RELEASE);
+	return arg;
+}
+
+TEST(blocked_signal_waits)
+{
+	pthread_t thread;
+	sigset_t set;
+
+	ticks_wanted = 1000000;
+	encl_build(&enclave, &(struct encl_opts){0});
+	catch(SIGUSR1, on_tick, 0);
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	CHECK_EQ(pthread_sigmask(SIG_BLOCK, &set, NULL), 0);
+	CHECK_EQ(pthread_create(&thread, NULL, stop_later, NULL), 0);
+	count(0);
+	CHECK_EQ(pthread_join(thread, NULL), 0);
+	CHECK_EQ(ticks, 0);
+	CHECK_EQ(pthread_sigmask(SIG_UNBLOCK, &set, NULL), 0);
+	CHECK_EQ(ticks, 1);
+	encl_free(&enclave);
+}
+
+/* SIGILL and SIGSEGV that are sent are no exceptions: the vDSO does not take them. */
+static void *send_faults(void *arg)
+{
+	pthread_t *to = arg;
+
+	while (!__atomic_load_n(&stop, __ATOMIC_ACQUIRE)) {
+		pthread_kill(*to, SIGSEGV);
+		pthread_kill(*to, SIGILL);
+		usleep(500);
+	}
+	return NULL;
+}
+
+TEST(sent_fault_signals)
+{
+	pthread_t self = pthread_self(), thread;
+
+	ticks_wanted = 200;
+	encl_build(&enclave, &(struct encl_opts){.xfrm = encl_xfrm()});
+	catch(SIGSEGV, on_tick, 0);
+	catch(SIGILL, on_tick, 0);
+	CHECK_EQ(pthread_create(&thread, NULL, send_faults, &self), 0);
+	count(0);
+	CHECK_EQ(pthread_join(thread, NULL), 0);
+	CHECK_EQ(wrong, 0);
+	encl_free(&enclave);
+}
+
+/* Death inside is the program's ordinary death. */
+EXPECT_SIGNAL(killed_inside, SIGALRM)
+{
+	encl_build(&enclave, &(struct encl_opts){0});
+	timer(10000);
+	count(0);
+}
