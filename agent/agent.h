@@ -12,7 +12,7 @@
  *  - every system call is made in the head page, which the filter lets pass;
  *  - program memory is touched through copy.S only, which survives faults;
  *  - nothing live stays on a signal stack when a handler returns;
- *  - asynchronous signals are blocked in handlers but in the window (window.S).
+ *  - asynchronous signals are blocked in handlers but in the window (head.S).
  */
 #ifndef AGENT_AGENT_H
 #define AGENT_AGENT_H
@@ -112,21 +112,13 @@ struct agent_thread {
 /* --- one process ------------------------------------------------------------------ */
 
 #define AGENT_ENCLAVES	128
-#define AGENT_PREMAPS	16
-
-struct agent_map {
-	uint64_t start, end;
-	uint32_t prot;
-	uint32_t rsvd;
-};
 
 struct agent_encl {
 	uint64_t id;			/* st_ino of its descriptor; 0: entry is free */
 	uint32_t created;
-	uint32_t premap_count;
+	uint32_t rsvd;
 	struct lp_secs secs;
 	struct sgx_tcs_slot *tcs;	/* table by page of the ELRANGE */
-	struct agent_map premap[AGENT_PREMAPS];	/* made before CREATE */
 };
 
 struct agent_clone_slot {
@@ -162,6 +154,7 @@ struct agent_proc {
 	struct lp_xsave_layout xsave;
 	struct agent_sigtable sigtable;
 	uint32_t encl_count;		/* entries that may be in use */
+	uint32_t encl_next;		/* where to look for a free one */
 	uint32_t cpuid_site_count;
 	uint64_t vdso_enclu, vdso_fixup;	/* our vDSO's ENCLU and its landing pad */
 	uint64_t cpuid_sites[AGENT_CPUID_SITES];	/* sorted not; addresses of ud2 that was cpuid */
@@ -191,7 +184,7 @@ void agent_restorer(void);
 void agent_thread_exit(uint32_t *in_use, long status) __attribute__((noreturn));
 /*
  * The window: set the kernel's mask to *mask, make the call, block again.
- * args: the six arguments.  See window rules in signal.c.
+ * args: the six arguments.  See sig_window_leave() in signal/deliver.c.
  */
 long agent_window_call(long nr, const uint64_t args[6], const uint64_t *mask,
 		       const uint64_t *blocked);
@@ -245,6 +238,7 @@ struct agent_thread *agent_thread_of(const void *addr);
 /* First trap of a thread: a block, and the signal stack through uc->uc_stack. */
 struct agent_thread *agent_thread_setup(agent_ucontext *uc);
 struct agent_thread *agent_thread_alloc(void);
+struct agent_thread *agent_thread_by_index(uint32_t index);	/* below PROC->block_high */
 void agent_thread_free(struct agent_thread *t);
 void agent_thread_stack(const struct agent_thread *t, uint64_t *sp, uint64_t *size);
 void agent_threads_forked(struct agent_thread *self);
@@ -318,8 +312,8 @@ long mem_do_munmap(agent_ucontext *uc);
 long mem_do_mprotect(agent_ucontext *uc);
 long mem_do_mremap(agent_ucontext *uc);
 long mem_do_madvise(agent_ucontext *uc);
-/* CREATE succeeded: mappings made before it get their offsets. */
 void mem_created(struct agent_encl *e, int fd);
+void mem_map_again(struct agent_encl *e, int fd, uint64_t start, uint64_t end, uint32_t prot);
 struct agent_encl *encl_attach(uint64_t id, bool refresh);
 void mem_filter_stage2(void);
 void mem_lost(void);

@@ -14,8 +14,7 @@
  * is address - SECS.BASE whatever the program passes, as in the driver; outside
  * the ELRANGE, and before CREATE, it lies far beyond the file's end: SIGBUS.
  *
- * A fork child has no enclave mapping (DONTFORK); it maps again what its parent
- * had on the first SIGSEGV in an ELRANGE.
+ * A fork child has no enclave mapping (DONTFORK).
  */
 #include "agent.h"
 
@@ -51,34 +50,59 @@ struct agent_encl *encl_by_id(uint64_t id)
 	return NULL;
 }
 
+/*
+ * This process maps nothing of e any more.  Another thread may still be in it, or
+ * on its way: what they use stays as it is until the entry is needed again.
+ */
 static void encl_drop(struct agent_encl *e)
 {
-	uint64_t tcs = (uint64_t)e->tcs, size = e->secs.size;
-
 	e->id = 0;
-	barrier();
-	e->created = 0;
-	e->premap_count = 0;
-	e->tcs = NULL;
-	if (tcs)
-		sys2(__NR_munmap, tcs, PAGE_UP((size >> SGX_PAGE_SHIFT) *
-					       sizeof(struct sgx_tcs_slot)));
 }
 
-/* An entry for a new enclave.  NULL: as many as this process may know at once. */
+/* Does a thread stand on the entry? */
+static bool encl_in_use(const struct agent_encl *e)
+{
+	uint32_t i;
+
+	for (i = 0; i < PROC->block_high; i++) {
+		const struct agent_thread *t = agent_thread_by_index(i);
+
+		if (!t->in_use)
+			continue;
+		if (t->lp.tcs && t->lp.secs == &e->secs)
+			return true;
+		if (e->tcs && t->entering &&
+		    (uint64_t)(t->entering - e->tcs) < e->secs.size >> SGX_PAGE_SHIFT)
+			return true;
+	}
+	return false;
+}
+
+static uint64_t tcs_table_size(const struct agent_encl *e)
+{
+	return PAGE_UP((e->secs.size >> SGX_PAGE_SHIFT) * sizeof(struct sgx_tcs_slot));
+}
+
+/*
+ * An entry for a new enclave, the one that was dropped longest ago.  NULL: as
+ * many as this process may know at once.
+ */
 static struct agent_encl *encl_new(uint64_t id)
 {
 	uint32_t i;
 
 	for (i = 0; i < AGENT_ENCLAVES; i++) {
-		struct agent_encl *e = &PROC->encl[i];
+		uint32_t index = PROC->encl_next++ % AGENT_ENCLAVES;
+		struct agent_encl *e = &PROC->encl[index];
 
-		if (e->id)
+		if (e->id || encl_in_use(e))
 			continue;
+		if (e->tcs)
+			sys2(__NR_munmap, e->tcs, tcs_table_size(e));
 		agent_memset(e, 0, sizeof(*e));
 		e->id = id;
-		if (PROC->encl_count <= i)
-			__atomic_store_n(&PROC->encl_count, i + 1, __ATOMIC_RELEASE);
+		if (PROC->encl_count <= index)
+			__atomic_store_n(&PROC->encl_count, index + 1, __ATOMIC_RELEASE);
 		return e;
 	}
 	return NULL;
@@ -116,10 +140,9 @@ struct agent_encl *encl_attach(uint64_t id, bool refresh)
 		e->secs.attributes = view.attributes |
 				     (view.initialized ? SGX_ATTR_INIT_BIT : 0);
 		if (!e->tcs && fd >= 0) {
-			long map = sys6(__NR_mmap, 0,
-					PAGE_UP((view.size >> SGX_PAGE_SHIFT) *
-						sizeof(struct sgx_tcs_slot)),
-					PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+			long map = sys6(__NR_mmap, 0, tcs_table_size(e), PROT_READ | PROT_WRITE,
+					MAP_SHARED | MAP_NORESERVE, fd, 0);
+
 			if (!is_error(map))
 				e->tcs = (struct sgx_tcs_slot *)map;
 		}
@@ -217,22 +240,6 @@ static long tell_map(uint64_t id, uint64_t start, uint64_t size, uint32_t prot, 
 	return ret;
 }
 
-static void premap_note(struct agent_encl *e, uint64_t start, uint64_t end, uint32_t prot)
-{
-	struct agent_map *m;
-
-	if (e->premap_count == AGENT_PREMAPS) {
-		/* the oldest is likely gone: probes come first */
-		agent_memcpy(&e->premap[0], &e->premap[1],
-			     sizeof(e->premap[0]) * (AGENT_PREMAPS - 1));
-		e->premap_count--;
-	}
-	m = &e->premap[e->premap_count++];
-	m->start = start;
-	m->end = end;
-	m->prot = prot;
-}
-
 static long encl_mmap(agent_ucontext *uc, int fd, uint64_t id)
 {
 	uint64_t addr = uc_arg(uc, 0), size = PAGE_UP(uc_arg(uc, 1)), flags = uc_arg(uc, 3);
@@ -274,49 +281,7 @@ static long encl_mmap(agent_ucontext *uc, int fd, uint64_t id)
 			sys2(__NR_munmap, addr, size);
 		return ret;
 	}
-	if (!e->created)
-		premap_note(e, addr, addr + size, prot);
 	return (long)addr;
-}
-
-void mem_created(struct agent_encl *e, int fd)
-{
-	uint32_t i;
-
-	for (i = 0; i < e->premap_count; i++) {
-		struct agent_map *m = &e->premap[i];
-		unsigned char vec;
-
-		/* still there?  (a probe that was unmapped since is not) */
-		if (sys3(__NR_mincore, m->start, SGX_PAGE_SIZE, &vec) == -ENOMEM)
-			continue;
-		if (tell_map(e->id, m->start, m->end - m->start, m->prot, 0) == 0)
-			map_range(e, fd, m->start, m->end, m->prot);
-	}
-	e->premap_count = 0;
-}
-
-/* A range leaves: forget it in lists of mappings before CREATE. */
-static void premap_forget(uint64_t start, uint64_t end)
-{
-	uint32_t i, k;
-
-	for (i = 0; i < PROC->encl_count; i++) {
-		struct agent_encl *e = &PROC->encl[i];
-
-		for (k = 0; k < e->premap_count; k++) {
-			struct agent_map *m = &e->premap[k];
-
-			if (start <= m->start && end >= m->end) {
-				*m = e->premap[--e->premap_count];
-				k--;
-			} else if (start <= m->start && end > m->start) {
-				m->start = end;
-			} else if (start < m->end && end >= m->end) {
-				m->end = start;
-			}
-		}
-	}
 }
 
 /* The range overlaps the ELRANGE of e */
@@ -329,7 +294,6 @@ static void tell_unmap(uint64_t start, uint64_t end)
 {
 	uint32_t i;
 
-	premap_forget(start, end);
 	for (i = 0; i < PROC->encl_count; i++) {
 		struct agent_encl *e = &PROC->encl[i];
 		struct proto_slot *slot;
@@ -355,6 +319,13 @@ static void tell_unmap(uint64_t start, uint64_t end)
 	}
 }
 
+/* A mapping made before CREATE, whose offsets are known now. */
+void mem_map_again(struct agent_encl *e, int fd, uint64_t start, uint64_t end, uint32_t prot)
+{
+	if (tell_map(e->id, start, end - start, prot, 0) == 0)
+		map_range(e, fd, start, end, prot);
+}
+
 long mem_do_mmap(struct agent_thread *t, agent_ucontext *uc)
 {
 	int fd = (int)uc_arg(uc, 4);
@@ -378,17 +349,22 @@ long mem_do_mmap(struct agent_thread *t, agent_ucontext *uc)
 
 long mem_do_munmap(agent_ucontext *uc)
 {
-	long ret = agent_pass(uc);
+	uint64_t start = uc_arg(uc, 0), size = PAGE_UP(uc_arg(uc, 1));
 
-	if (ret == 0)
-		tell_unmap(uc_arg(uc, 0), uc_arg(uc, 0) + PAGE_UP(uc_arg(uc, 1)));
-	return ret;
+	/*
+	 * Told first: once it is unmapped another thread may map there again, and
+	 * that record is to stay.  What the kernel will refuse is not told.
+	 */
+	if (!(start & ~SGX_PAGE_MASK) && size && start + size > start)
+		tell_unmap(start, start + size);
+	return agent_pass(uc);
 }
 
 long mem_do_mprotect(agent_ucontext *uc)
 {
 	uint64_t start = uc_arg(uc, 0), end = start + PAGE_UP(uc_arg(uc, 1));
 	uint32_t prot = (uint32_t)uc_arg(uc, 2) & (PROT_READ | PROT_WRITE | PROT_EXEC), i;
+	uint64_t lo, hi;
 	long ret;
 
 	for (i = 0; i < PROC->encl_count; i++) {
@@ -396,7 +372,10 @@ long mem_do_mprotect(agent_ucontext *uc)
 
 		if (!overlaps(e, start, end))
 			continue;
-		ret = tell_map(e->id, start, end - start, prot, PROTO_MAP_MPROTECT);
+		/* Linux asks for each VMA's part of the range */
+		lo = start > e->secs.base ? start : e->secs.base;
+		hi = MIN(end, e->secs.base + e->secs.size);
+		ret = tell_map(e->id, lo, hi - lo, prot, PROTO_MAP_MPROTECT);
 		if (ret < 0)
 			return ret;
 	}

@@ -158,7 +158,11 @@ void mem_filter_stage2(void)
 	if (!__atomic_compare_exchange_n(&PROC->filter_stage2, &zero, 1, false, __ATOMIC_ACQ_REL,
 					 __ATOMIC_RELAXED))
 		return;
-	sys3(__NR_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &prog);
+	/* a thread with filters of its own cannot be made to have ours */
+	if (sys3(__NR_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &prog) != 0 &&
+	    sys3(__NR_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog) == 0)
+		agent_say("other threads have seccomp filters of their own: their mprotect and "
+			  "munmap of enclave memory are not seen");
 }
 
 static long fail(struct proto_agent_params *params, long ret, uint64_t what)

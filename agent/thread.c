@@ -20,7 +20,7 @@
 #define BLOCKS		((uint64_t)PROTO_AGENT_BASE + PROTO_AGENT_BLOCKS)
 #define BLOCKS_SIZE	((uint64_t)PROTO_AGENT_BLOCK_SIZE * PROTO_AGENT_BLOCK_COUNT)
 
-static struct agent_thread *block_thread(uint32_t index)
+struct agent_thread *agent_thread_by_index(uint32_t index)
 {
 	return (struct agent_thread *)(BLOCKS + (uint64_t)index * PROTO_AGENT_BLOCK_SIZE +
 				       THREAD_BLOCK_THREAD);
@@ -33,7 +33,7 @@ struct agent_thread *agent_thread_of(const void *addr)
 
 	if (off >= BLOCKS_SIZE)
 		return NULL;
-	t = block_thread((uint32_t)(off / PROTO_AGENT_BLOCK_SIZE));
+	t = agent_thread_by_index((uint32_t)(off / PROTO_AGENT_BLOCK_SIZE));
 	return t->self == t ? t : NULL;
 }
 
@@ -51,7 +51,7 @@ static bool block_claim(struct agent_thread *t, bool reap)
 		uint32_t tid = t->tid;
 
 		/* its thread may have gone without a word (a vfork child, a kill) */
-		if (!reap || !tid || sys3(__NR_tgkill, PROC->pid, tid, 0) != -ESRCH)
+		if (!reap || !tid || sys2(__NR_tkill, tid, 0) != -ESRCH)
 			return false;
 	}
 	return __atomic_compare_exchange_n(&t->in_use, &seen, 1, false, __ATOMIC_ACQ_REL,
@@ -63,7 +63,7 @@ static struct agent_thread *block_find(bool reap)
 	uint32_t i;
 
 	for (i = 0; i < PROTO_AGENT_BLOCK_COUNT; i++) {
-		struct agent_thread *t = block_thread(i);
+		struct agent_thread *t = agent_thread_by_index(i);
 
 		if (!block_claim(t, reap))
 			continue;
@@ -131,7 +131,7 @@ void agent_threads_forked(struct agent_thread *self)
 
 	self->tid = (uint32_t)sys0(__NR_gettid);
 	for (i = 0; i < PROC->block_high; i++) {
-		struct agent_thread *t = block_thread(i);
+		struct agent_thread *t = agent_thread_by_index(i);
 
 		if (t != self && t->in_use)
 			agent_thread_free(t);

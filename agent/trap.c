@@ -100,7 +100,11 @@ static void outside(struct agent_thread *t, agent_ucontext *uc, int sig, agent_s
 	}
 	if (sig == SIGILL && (enclu_outside(t, uc) || cpuid_trap(uc)))
 		return;
-	if (sig == SIGSEGV && regs->trapno == TRAPNO_GP && cpuid_trap(uc))
+	/* a processor that has SGX knows ENCLU, and finds no TCS there */
+	if (sig == SIGSEGV && regs->trapno == TRAPNO_GP && (enclu_outside(t, uc) || cpuid_trap(uc)))
+		return;
+	if (sig == SIGSEGV && regs->trapno == TRAPNO_PF &&
+	    regs->cr2 >> SGX_PAGE_SHIFT == regs->bx >> SGX_PAGE_SHIFT && enclu_outside(t, uc))
 		return;
 	if ((sig == SIGSEGV || sig == SIGBUS) && regs->trapno == TRAPNO_PF) {
 		switch (encl_fault(t, uc, sig, regs->cr2, &error_code, false)) {
@@ -108,9 +112,10 @@ static void outside(struct agent_thread *t, agent_ucontext *uc, int sig, agent_s
 			return;
 		case FAULT_PF:
 			/* Linux: an EPCM fault is SIGSEGV, SEGV_ACCERR */
+			if (sig == SIGBUS || (error_code & SGX_PF_SGX))
+				info->si_code = SEGV_ACCERR;
 			sig = SIGSEGV;
 			info->si_signo = SIGSEGV;
-			info->si_code = SEGV_ACCERR;
 			regs->err = error_code;
 			break;
 		case FAULT_SIGBUS:
@@ -137,12 +142,23 @@ static void dispatch(struct agent_thread *t, agent_ucontext *uc, int sig, agent_
 			return;
 		if (!sent)
 			agent_panic(AGENT_PANIC_NESTED, regs->ip);
-		if (sig_own_index(sig) < 0 && !sig_window_leave(t, uc, &restore_mask))
-			agent_panic(AGENT_PANIC_NESTED, regs->ip);
-		if (sig_own_index(sig) >= 0) {
+		if (!sig_window_leave(t, uc, &restore_mask)) {
+			if (sig_own_index(sig) < 0)
+				agent_panic(AGENT_PANIC_NESTED, regs->ip);
 			/* sent by someone while we are busy: keep it */
 			t->pending_own |= SIGBIT(sig);
 			t->pending_info[sig_own_index(sig)] = *info;
+			return;
+		}
+		if (sig_own_index(sig) >= 0 && (t->sigmask_own & SIGBIT(sig))) {
+			/* the program has it blocked: its call goes on as if nothing were */
+			t->pending_own |= SIGBIT(sig);
+			t->pending_info[sig_own_index(sig)] = *info;
+			sig_mask_set(t, uc, restore_mask);
+			if ((long)regs->ax == -EINTR) {
+				regs->ip -= 2;
+				regs->ax = t->window.nr;
+			}
 			return;
 		}
 		sig_deliver(t, uc, sig, info, restore_mask);

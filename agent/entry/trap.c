@@ -246,7 +246,8 @@ bool enclave_trap(struct agent_thread *t, agent_ucontext *uc, int sig, agent_sig
 		return false;
 	}
 	event.exception = 1;
-	if (sig == SIGILL && at_enclu(regs->ip)) {
+	if ((sig == SIGILL || (sig == SIGSEGV && regs->trapno == TRAPNO_GP)) &&
+	    at_enclu(regs->ip)) {
 		struct cpu_result r = enclu_inside(t, uc);
 
 		if (cpu_ok(r))

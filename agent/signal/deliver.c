@@ -274,6 +274,8 @@ bool sig_window_leave(struct agent_thread *t, agent_ucontext *uc, uint64_t *rest
 	struct sigcontext_64 *regs = UC_REGS(uc), *outer;
 	uint64_t rip = regs->ip, result;
 	struct agent_window w = t->window;
+	uint64_t size = 0, outer_size = 0;
+	uint8_t *fp, *outer_fp;
 
 	if (!w.uc || rip < (uint64_t)agent_window_begin || rip >= (uint64_t)agent_window_end)
 		return false;
@@ -293,6 +295,11 @@ bool sig_window_leave(struct agent_thread *t, agent_ucontext *uc, uint64_t *rest
 			     offsetof(struct sigcontext_64, r8));
 	regs->cs = outer->cs;
 	regs->ss = outer->ss;
+	/* the kernel gave our handler the initial state; the program's is in its frame */
+	fp = uc_xsave(uc, &size);
+	outer_fp = uc_xsave(w.uc, &outer_size);
+	if (fp && outer_fp && size == outer_size)
+		agent_memcpy(fp, outer_fp, size);
 	uc->uc_sigmask = w.uc->uc_sigmask;
 	*restore_mask = sig_mask_of(t, uc);
 	/* sigsuspend: the handler runs under its mask, and leaves the old one */

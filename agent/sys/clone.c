@@ -104,10 +104,11 @@ static void child_process(struct agent_thread *t)
 		struct agent_encl *e = &PROC->encl[i];
 
 		/* the parent's mappings are not here (MADV_DONTFORK) */
-		if (e->id && e->tcs)
+		e->id = 0;
+		if (e->tcs)
 			sys2(__NR_munmap, e->tcs,
 			     (e->secs.size >> SGX_PAGE_SHIFT) * sizeof(struct sgx_tcs_slot));
-		e->id = 0;
+		e->tcs = NULL;
 	}
 	for (i = 0; i < PROTO_AGENT_CLONE_COUNT; i++)
 		PROC->clone[i].busy = 0;
@@ -193,8 +194,9 @@ bool proc_clone_done(struct agent_thread **thread, agent_ucontext *uc)
 	if (child && !(slot->flags & CLONE_VM)) {
 		child_process(t);
 	} else {
-		if (is_error((long)regs->ax) && slot->refs == 2)
-			slot_put(slot); /* there is no child to drop its own */
+		if ((is_error((long)regs->ax) || (!child && slot->flags & CLONE_VFORK)) &&
+		    slot->refs == 2)
+			slot_put(slot); /* there is no child (any more) to drop its own */
 		slot_put(slot);
 	}
 	*thread = t;

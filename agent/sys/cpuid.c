@@ -10,6 +10,7 @@
 #include "../agent.h"
 
 #include <linux/mman.h>
+#include <asm/stat.h>
 #include <asm/unistd.h>
 
 #define OP_CPUID	0xa20fu
@@ -134,13 +135,17 @@ void cpuid_patch_mapping(int fd, uint64_t addr, uint64_t size, uint64_t offset, 
 {
 	uint32_t count, i, found[PROTO_DATA_SIZE / 4];
 	struct proto_slot *slot;
+	struct stat st;
 	long ret;
 
-	if (size > 0xffffffff || left_alone(fd))
+	if (size > 0xffffffff || offset > 0xffffffff || left_alone(fd) ||
+	    sys2(__NR_fstat, fd, &st) < 0)
 		return;
 	slot = rpc_begin(PROTO_OP_CPUID_SCAN, 0);
 	if (!slot)
 		return;
+	slot->a0 = st.st_dev;
+	slot->a1 = st.st_ino;
 	slot->a2 = (uint64_t)fd;
 	slot->a3 = offset << 32 | size;
 	ret = rpc_call(slot);

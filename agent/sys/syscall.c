@@ -37,6 +37,27 @@ long agent_reissue(struct agent_thread *t, agent_ucontext *uc)
 	return ret;
 }
 
+/*
+ * One of the six that the wanted mask lets in, pending: the call is over, and the
+ * handler runs under that mask.
+ */
+static bool suspend_pending(struct agent_thread *t, agent_ucontext *uc, uint64_t wanted)
+{
+	uint64_t ready = t->pending_own & ~wanted, old = sig_mask_of(t, uc);
+	agent_siginfo info;
+	int sig;
+
+	if (!ready)
+		return false;
+	sig = __builtin_ctzll(ready) + 1;
+	info = t->pending_info[sig_own_index(sig)];
+	t->pending_own &= ~SIGBIT(sig);
+	UC_REGS(uc)->ax = (uint64_t)-EINTR;
+	sig_mask_set(t, uc, wanted);
+	sig_deliver(t, uc, sig, &info, old);
+	return true;
+}
+
 static long do_sigsuspend(struct agent_thread *t, agent_ucontext *uc)
 {
 	uint64_t args[6] = { 0 }, mask = uc->uc_sigmask & ASYNC_SIGNALS, blocked = ASYNC_SIGNALS;
@@ -47,6 +68,8 @@ static long do_sigsuspend(struct agent_thread *t, agent_ucontext *uc)
 		return -EINVAL;
 	if (!copy_in(&wanted, uc_arg(uc, 0), sizeof(wanted)))
 		return -EFAULT;
+	if (suspend_pending(t, uc, wanted))
+		return -EINTR;
 	async = wanted & ASYNC_SIGNALS;
 	args[0] = (uint64_t)&async;
 	args[1] = 8;

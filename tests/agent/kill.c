@@ -189,6 +189,67 @@ CASE(open_fifo_sigchld)
 	rmdir(dir);
 }
 
+/* Vector state and control words over a call that a handler interrupted */
+CASE(open_fifo_fpu)
+{
+	struct itimerval once = {.it_value = {0, 30000}};
+	char dir[] = "/tmp/agent-fifo-XXXXXX", name[64];
+	uint64_t in[2] = {0x0123456789abcdef, 42}, out[2];
+	uint32_t mxcsr = 0x1f80 | 0x4000;
+	uint16_t cw = 0x027f;
+	long ret;
+
+	must(mkdtemp(dir) != NULL);
+	snprintf(name, sizeof(name), "%s/fifo", dir);
+	must(mkfifo(name, 0600) == 0);
+	catch_info(SIGALRM, recording, 0);
+	must(setitimer(ITIMER_REAL, &once, NULL) == 0);
+	__asm__ volatile("ldmxcsr %1; fldcw %2; movdqu (%5), %%xmm13; syscall;"
+			 "movdqu %%xmm13, (%6); stmxcsr %1; fnstcw %2"
+			 : "=a"(ret), "+m"(mxcsr), "+m"(cw)
+			 : "0"(SYS_open), "D"(name), "r"(in), "r"(out), "S"(O_RDONLY), "d"(0)
+			 : "rcx", "r11", "memory", "xmm13");
+	say("ret %ld count %d mxcsr %x cw %x xmm %d", ret, count, mxcsr, cw,
+	    memcmp(in, out, sizeof(in)) == 0);
+	unlink(name);
+	rmdir(dir);
+}
+
+/* Blocked, it must not end the wait; when the wait lets it in, it must. */
+CASE(sigsuspend_sent_segv)
+{
+	pid_t parent = getpid(), pid;
+	sigset_t set;
+
+	catch_info(SIGSEGV, recording, 0);
+	catch_info(SIGUSR1, recording, 0);
+	block(SIGSEGV);
+	block(SIGUSR1);
+	for (int let_in = 0; let_in < 2; let_in++) {
+		count = 0;
+		pid = fork();
+		must(pid >= 0);
+		if (pid == 0) {
+			usleep(20000);
+			kill(parent, SIGSEGV);
+			usleep(20000);
+			if (!let_in)
+				kill(parent, SIGUSR1);
+			_exit(0);
+		}
+		sigemptyset(&set);
+		if (!let_in)
+			sigaddset(&set, SIGSEGV);
+		int ret = sigsuspend(&set);
+		say("suspend %d errno %d count %d signal %d", ret, errno, count, seen.si_signo);
+		say("blocked %d %d", blocked(SIGSEGV), blocked(SIGUSR1));
+		say_status("child", pid);
+		unblock(SIGSEGV);
+		block(SIGSEGV);
+		say("count %d signal %d", count, seen.si_signo);
+	}
+}
+
 CASE(sigsuspend_itimer)
 {
 	struct itimerval once = {.it_value = {0, 20000}};

@@ -323,17 +323,20 @@ static void op_fault(struct model_encl *m)
 		.vm_prot = below(8),
 	};
 	const struct model_page *page = page_at(m, f.addr);
+	/* a fetch without PROT_EXEC is the page tables', not the EPCM's */
+	bool fetch_nx = access[kind] == SGX_PF_I && !(f.vm_prot & KFX_X);
 	enum sgx_fault_verdict want = SGX_FAULT_RETRY;
 
 	if (!page->type || (f.vm_prot & ~max_prot(page)))
 		want = SGX_FAULT_SIGBUS;
-	else if (!(page->rwx & need[kind]))
+	else if (fetch_nx || !(page->rwx & need[kind]))
 		want = SGX_FAULT_PF;
 	expect("fault", sgx_fault(&mm, m->e.encl, &f), want);
 	expect("grants", mm.grants, want == SGX_FAULT_RETRY);
 	expect("writable", mm.write, want == SGX_FAULT_RETRY && (page->rwx & KFX_W));
 	expect("error code", f.error_code,
-	       SGX_PF_U | access[kind] | (want == SGX_FAULT_PF ? SGX_PF_P | SGX_PF_SGX : 0u));
+	       SGX_PF_U | access[kind] |
+		       (want == SGX_FAULT_PF ? SGX_PF_P | (fetch_nx ? 0u : SGX_PF_SGX) : 0u));
 }
 
 static void op_access(struct model_encl *m)

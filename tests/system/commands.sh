@@ -1,0 +1,173 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# swsgx run and swsgx machine as a shell uses them.
+#
+#	commands.sh SWSGX VICTIM HELLO.elf
+swsgx=$1 victim=$2 hello=$3
+tmp=$(mktemp -d) || exit 2
+trap 'rm -rf "$tmp"' EXIT
+mkdir -m 700 "$tmp/run" "$tmp/state" || exit 2
+export XDG_RUNTIME_DIR="$tmp/run" XDG_STATE_HOME="$tmp/state"
+number=0 failed=0
+
+# check NAME WANTED-STATUS COMMAND...
+check() {
+	name=$1 want=$2
+	shift 2
+	number=$((number + 1))
+	timeout 60 "$@" >"$tmp/out" 2>"$tmp/err" </dev/null
+	got=$?
+	if [ "$got" = "$want" ]; then
+		echo "ok $number - $name"
+	else
+		failed=1
+		echo "not ok $number - $name"
+		echo "# status $got, not $want: $*"
+		sed 's/^/# /' "$tmp/out" "$tmp/err"
+	fi
+}
+
+# said TEXT: the last command wrote it to stderr
+said() {
+	number=$((number + 1))
+	if grep -qF -e "$1" "$tmp/err"; then
+		echo "ok $number - says: $1"
+	else
+		failed=1
+		echo "not ok $number - says: $1"
+		sed 's/^/# /' "$tmp/err"
+	fi
+}
+
+# --- exit statuses
+check 'run true' 0 "$swsgx" run true
+check 'run false' 1 "$swsgx" run false
+check 'exit status' 42 "$swsgx" run -- sh -c 'exit 42'
+check 'not found' 127 "$swsgx" run -- /nonexistent/program
+said 'cannot run /nonexistent/program'
+check 'not found in PATH' 127 "$swsgx" run -- no-such-program-anywhere
+: >"$tmp/plain"
+check 'not executable' 126 "$swsgx" run -- "$tmp/plain"
+check 'a folder' 126 "$swsgx" run -- "$tmp"
+printf '#!/bin/sh\nexit 5\n' >"$tmp/script" && chmod +x "$tmp/script"
+check 'a script' 5 "$swsgx" run -- "$tmp/script"
+printf '#!/nonexistent/interpreter\n' >"$tmp/bad" && chmod +x "$tmp/bad"
+check 'a script without interpreter' 127 "$swsgx" run -- "$tmp/bad"
+for sig in TERM INT KILL SEGV ILL; do
+	check "killed by SIG$sig" "$((128 + $(kill -l $sig)))" \
+		sh -c '"$0" run -- sh -c "kill -$1 \$\$"' "$swsgx" $sig
+done
+check 'an enclave' 0 "$swsgx" run -- "$victim" once
+
+# --- usage
+check 'no program' 2 "$swsgx" run
+check 'unknown option' 2 "$swsgx" run --bogus true
+for epc in 0 1 63K 65537 -1 abc '' 1025G 99999999999999999999 64KK 0x; do
+	check "--epc '$epc'" 2 "$swsgx" run --epc "$epc" -- true
+done
+check 'smallest --epc' 0 "$swsgx" run --epc 64K -- true
+check 'large --epc' 0 "$swsgx" run --epc 64G -- "$victim" once
+check 'bad machine name' 2 "$swsgx" run --machine ../x -- true
+check 'no such machine' 125 "$swsgx" run --machine nowhere -- true
+said 'nowhere'
+
+# --- standard files
+out=$("$swsgx" run -- echo hello)
+check 'command substitution ends' 0 test "$out" = hello
+out=$(echo in | "$swsgx" run -- cat)
+check 'standard input' 0 test "$out" = in
+out=$("$swsgx" run -- sh -c 'sleep 0.1; echo late' | cat)
+check 'a pipe ends' 0 test "$out" = late
+check 'closed standard files' 0 sh -c '"$0" run -- true <&- >&- 2>&-' "$swsgx"
+check 'no standard input' 0 sh -c '"$0" run -- "$1" once <&-' "$swsgx" "$victim"
+
+# --- environment
+check 'no HOME, no XDG' 0 env -i "PATH=$PATH" "$swsgx" run -- "$victim" once
+check 'HOME that is not there' 0 env HOME=/nonexistent "$swsgx" run -- "$victim" once
+check 'empty environment' 0 env -i "$swsgx" run -- "$victim" once
+check 'few descriptors' 0 sh -c 'ulimit -n 32; "$0" run -- "$1" once' "$swsgx" "$victim"
+check 'ignored signals' 0 sh -c 'trap "" ILL SEGV BUS SYS TRAP FPE; "$0" run -- "$1" once' \
+	"$swsgx" "$victim"
+
+# --- swsgx run in swsgx run: it works, or says why not; it never hangs
+number=$((number + 1))
+timeout 60 "$swsgx" run -- "$swsgx" run -- "$victim" once >"$tmp/out" 2>"$tmp/err" </dev/null
+got=$?
+if [ $got = 0 ] || { [ $got = 125 ] && [ -s "$tmp/err" ]; }; then
+	echo "ok $number - swsgx run in swsgx run"
+else
+	failed=1
+	echo "not ok $number - swsgx run in swsgx run"
+	echo "# status $got"
+	sed 's/^/# /' "$tmp/err"
+fi
+
+# --- machines
+check 'start' 0 "$swsgx" machine start m1 --epc 2M
+check 'start twice' 1 "$swsgx" machine start m1
+said 'runs already'
+check 'start another' 0 "$swsgx" machine start m2
+number=$((number + 1))
+if "$swsgx" machine list | cut -d' ' -f1 | tr '\n' ' ' | grep -qx 'm1 m2 '; then
+	echo "ok $number - list"
+else
+	failed=1
+	echo "not ok $number - list"
+fi
+modes=$(stat -c %a "$tmp/run/swsgx" "$tmp/run/swsgx/m1" "$tmp/run/swsgx/m1/socket" \
+	"$tmp/run/swsgx/m1/lock" "$tmp/state/swsgx/m1" "$tmp/state/swsgx/m1/fuses" | tr '\n' ' ')
+check "for the owner alone ($modes)" 0 test "$modes" = '700 700 600 600 700 600 '
+check 'run on it' 0 "$swsgx" run --machine m1 -- "$victim" once
+check 'stat' 0 "$swsgx" stat --machine m1
+check 'stat --json is JSON' 0 sh -c '"$0" stat --json --machine m1 | python3 -m json.tool' "$swsgx"
+check 'stat, of which?' 1 "$swsgx" stat
+check '--epc and --machine' 2 "$swsgx" run --epc 1M --machine m1 -- true
+fuses=$(cksum <"$tmp/state/swsgx/m1/fuses")
+check 'stop' 0 "$swsgx" machine stop m1
+check 'stop twice' 1 "$swsgx" machine stop m1
+check 'nothing is left' 1 test -e "$tmp/run/swsgx/m1"
+check 'start again' 0 "$swsgx" machine start m1
+check 'the same fuses' 0 test "$fuses" = "$(cksum <"$tmp/state/swsgx/m1/fuses")"
+check 'stop again' 0 "$swsgx" machine stop m1
+check 'stop the other' 0 "$swsgx" machine stop m2
+
+# a socket that a dead daemon left
+mkdir -m 700 "$tmp/run/swsgx/m3" 2>/dev/null
+python3 -c 'import socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); s.bind(sys.argv[1])' \
+	"$tmp/run/swsgx/m3/socket"
+check 'stale socket: not running' 125 "$swsgx" run --machine m3 -- true
+check 'stale socket: start' 0 "$swsgx" machine start m3
+check 'stale socket: run' 0 "$swsgx" run --machine m3 -- "$victim" once
+check 'stale socket: stop' 0 "$swsgx" machine stop m3
+
+# folders that others may enter
+chmod 755 "$tmp/run/swsgx"
+check 'open folder: start' 1 "$swsgx" machine start m4
+said 'not yours alone'
+check 'open folder: run' 125 "$swsgx" run --machine m4 -- true
+chmod 700 "$tmp/run/swsgx"
+for name in '' . .. a/b -x 'a b' "$(printf '%065d' 0)"; do
+	check "name '$name'" 2 "$swsgx" machine start -- "$name"
+done
+
+# --- enclave files that lie
+head -c 100 "$hello" >"$tmp/short.elf"
+check 'measure a truncated file' 1 "$swsgx" measure "$tmp/short.elf"
+said "$tmp/short.elf"
+head -c 5000 "$hello" >"$tmp/half.elf"
+check 'measure half a file' 1 "$swsgx" measure "$tmp/half.elf"
+check 'measure an empty file' 1 "$swsgx" measure "$tmp/plain"
+check 'measure a folder' 1 "$swsgx" measure "$tmp"
+check 'measure what is not there' 1 "$swsgx" measure "$tmp/none"
+# e_phoff, e_phnum, and p_offset, p_vaddr, p_filesz, p_memsz of the first segment
+for at in 32 56 72 80 96 104; do
+	cp "$hello" "$tmp/lie.elf" && chmod +w "$tmp/lie.elf"
+	printf '\377\377' | dd of="$tmp/lie.elf" bs=1 seek=$at conv=notrunc 2>/dev/null
+	check "measure a lie at $at" 1 "$swsgx" measure "$tmp/lie.elf"
+	check "sign a lie at $at" 1 "$swsgx" sign --new-key "$tmp/k.pem" --force --out "$tmp/s" \
+		"$tmp/lie.elf"
+done
+
+echo "1..$number"
+exit $failed
