@@ -243,7 +243,8 @@ TEST(ordinary_mappings_still_work)
 	encl_build(&e, &(struct encl_opts){0});
 	p = mmap(NULL, 16 * 4096, PROT_RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	CHECK(p != MAP_FAILED);
-	CHECK_SYS(mprotect(p, 4096, PROT_NONE));
+	CHECK_SYS(mprotect(p, 16 * 4096, PROT_NONE));
+	CHECK_SYS(mprotect(p, 16 * 4096, PROT_RW));
 	CHECK_SYS(madvise(p + 4096, 4096, MADV_DONTNEED));
 	p = mremap(p, 16 * 4096, 32 * 4096, MREMAP_MAYMOVE);
 	CHECK(p != MAP_FAILED);

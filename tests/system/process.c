@@ -102,23 +102,6 @@ TEST(child_maps_again)
 	encl_free(&e);
 }
 
-/* Enclave VMAs are copied by fork: the child has them without asking. */
-TEST(child_inherits_mappings)
-{
-	struct encl e;
-	pid_t pid;
-
-	encl_build(&e, &(struct encl_opts){0});
-	encl_write8(&e, 0, e.base + ENCL_DATA, 45);
-	pid = start();
-	if (!pid) {
-		CHECK_EQ(encl_read8(&e, 0, e.base + ENCL_DATA), 45);
-		_exit(0);
-	}
-	expect_exit(pid, 0);
-	encl_free(&e);
-}
-
 static void send_fd(int sock, int fd)
 {
 	union {
