@@ -190,8 +190,8 @@ long agent_window_call(long nr, const uint64_t args[6], const uint64_t *mask,
 		       const uint64_t *blocked);
 extern const char agent_window_begin[], agent_window_sys[], agent_window_done[],
 	agent_window_end[];
-extern const char agent_enter[], agent_enter_intact[], agent_enter_saved[], agent_enter_end[],
-	agent_enter_back[], agent_enter_back_end[];
+extern const char agent_enter[], agent_enter_intact[], agent_enter_flags[], agent_enter_saved[],
+	agent_enter_end[], agent_enter_back[], agent_enter_back_end[];
 extern const char agent_text_end[];
 
 /* copy.S: Return: 0, or the number of bytes that were not copied */
@@ -281,6 +281,8 @@ static inline bool agent_in_enclave(const struct agent_thread *t, uint64_t rip)
 bool enclu_outside(struct agent_thread *t, agent_ucontext *uc);
 /* A signal in enclave mode.  True: nothing is left to deliver. */
 bool enclave_trap(struct agent_thread *t, agent_ucontext *uc, int sig, agent_siginfo *info);
+/* AEX of an interrupt, where the thread is in enclave mode; else nothing */
+void enclave_interrupt(struct agent_thread *t, agent_ucontext *uc);
 /* Undo an entry that was under way; uc is at the ENCLU again.  False: was none. */
 bool enter_rollback(struct agent_thread *t, agent_ucontext *uc);
 /* The vDSO's fix-up.  True: taken. */
@@ -325,11 +327,17 @@ void mem_lost(void);
  * rpc_begin: NULL where the daemon is lost.  rpc_call: slot->ret, or -EIO.
  */
 struct proto_slot *rpc_begin(enum proto_op op, uint64_t encl);
+/* Who has a slot already must not wait for another: NULL where none is free. */
+struct proto_slot *rpc_try_begin(enum proto_op op, uint64_t encl);
 long rpc_call(struct proto_slot *slot);
+/* The halves of rpc_call: */
+void rpc_post(struct proto_slot *slot);
+long rpc_wait(struct proto_slot *slot);
 /* The same for calls whose answer brings one descriptor: *fd receives it. */
 long rpc_call_fd(struct proto_slot *slot, int *fd, int cloexec);
 void rpc_end(struct proto_slot *slot);
-bool rpc_bulk_claim(struct proto_slot *slot, uint32_t *bulk);
+/* Return: false where the daemon is lost, or (wait false) none is free. */
+bool rpc_bulk_claim(struct proto_slot *slot, uint32_t *bulk, bool wait);
 void rpc_bulk_free(struct proto_slot *slot);
 bool rpc_connect(void);
 bool rpc_lost(void);

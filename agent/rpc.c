@@ -255,7 +255,7 @@ void rpc_forked(void)
 	rpc_reserve_fds();
 }
 
-struct proto_slot *rpc_begin(enum proto_op op, uint64_t encl)
+static struct proto_slot *claim(enum proto_op op, uint64_t encl, bool wait)
 {
 	struct proto_channel *ch = AGENT_CHANNEL;
 	uint32_t i;
@@ -277,11 +277,21 @@ struct proto_slot *rpc_begin(enum proto_op op, uint64_t encl)
 			return slot;
 		}
 		if (i % PROTO_SLOTS == PROTO_SLOTS - 1) {
-			if (rpc_lost())
+			if (!wait || rpc_lost())
 				return NULL;
 			sys0(__NR_sched_yield);
 		}
 	}
+}
+
+struct proto_slot *rpc_begin(enum proto_op op, uint64_t encl)
+{
+	return claim(op, encl, true);
+}
+
+struct proto_slot *rpc_try_begin(enum proto_op op, uint64_t encl)
+{
+	return claim(op, encl, false);
 }
 
 static bool daemon_hung_up(void)
@@ -320,17 +330,30 @@ static bool wait_done(struct proto_slot *slot)
 	}
 }
 
-long rpc_call(struct proto_slot *slot)
+void rpc_post(struct proto_slot *slot)
 {
 	struct proto_channel *ch = AGENT_CHANNEL;
 
 	if (rpc_lost())
-		return -EIO;
+		return;
 	__atomic_store_n(&slot->state, PROTO_POSTED, __ATOMIC_RELEASE);
 	__atomic_fetch_add(&ch->doorbell, 1, __ATOMIC_SEQ_CST);
 	if (__atomic_load_n(&ch->daemon_sleeps, __ATOMIC_SEQ_CST))
 		sys3(__NR_futex, &ch->doorbell, FUTEX_WAKE, 1);
+}
+
+long rpc_wait(struct proto_slot *slot)
+{
+	/* lost before it was posted: it will not be done */
+	if (PROC->connected != 1)
+		return -EIO;
 	return wait_done(slot) ? slot->ret : -EIO;
+}
+
+long rpc_call(struct proto_slot *slot)
+{
+	rpc_post(slot);
+	return rpc_wait(slot);
 }
 
 void rpc_end(struct proto_slot *slot)
@@ -361,7 +384,7 @@ long rpc_call_fd(struct proto_slot *slot, int *fd, int cloexec)
 	return ret;
 }
 
-bool rpc_bulk_claim(struct proto_slot *slot, uint32_t *bulk)
+bool rpc_bulk_claim(struct proto_slot *slot, uint32_t *bulk, bool wait)
 {
 	struct proto_channel *ch = AGENT_CHANNEL;
 	uint32_t mark = (uint32_t)(slot - ch->slot) + 1, i;
@@ -373,8 +396,11 @@ bool rpc_bulk_claim(struct proto_slot *slot, uint32_t *bulk)
 		if (__atomic_compare_exchange_n(&ch->bulk_owner[*bulk], &free, mark, false,
 						__ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
 			return true;
-		if (*bulk == PROTO_BULKS - 1)
-			sys0(__NR_sched_yield);
+		if (*bulk < PROTO_BULKS - 1)
+			continue;
+		if (!wait)
+			break;
+		sys0(__NR_sched_yield);
 	}
 	return false;
 }

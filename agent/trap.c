@@ -210,7 +210,20 @@ void agent_signal(int sig, agent_siginfo *info, agent_ucontext *uc)
 		replay(t, uc, sig, info);
 		return;
 	}
+	/*
+	 * The kernel blocks the two while their handler runs, so that senders can
+	 * nest it once and no deeper.  The outermost may itself fault (copy.S).
+	 */
+	if ((sig == SIGSEGV || sig == SIGBUS) && !agent_thread_of((void *)UC_REGS(uc)->sp)) {
+		uint64_t both = SIGBIT(SIGSEGV) | SIGBIT(SIGBUS) | SIGBIT(SIGSYS);
+
+		sys4(__NR_rt_sigprocmask, SIG_UNBLOCK, &both, 0, 8);
+	}
 	dispatch(t, uc, sig, info);
-	if (t->pending_own & ~t->sigmask_own && !agent_thread_of((void *)UC_REGS(uc)->sp))
+	if (t->pending_own & ~t->sigmask_own && !agent_thread_of((void *)UC_REGS(uc)->sp) &&
+	    !agent_in_text(UC_REGS(uc)->ip)) {
+		/* a thread that has just entered leaves again: handlers run outside */
+		enclave_interrupt(t, uc);
 		sig_flush_pending(t, uc);
+	}
 }

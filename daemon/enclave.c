@@ -73,6 +73,7 @@ static void destroy(struct enclave *e)
 	if (e->probe >= 0)
 		close(e->probe);
 	pthread_mutex_destroy(&e->lock);
+	pthread_mutex_destroy(&e->window.lock);
 	free(e->tcs_pages);
 	free(e);
 }
@@ -94,6 +95,7 @@ int enclave_open(struct machine *m, struct enclave **ret_encl, int *ret_fd)
 	if (!e)
 		return -ENOMEM;
 	pthread_mutex_init(&e->lock, NULL);
+	pthread_mutex_init(&e->window.lock, NULL);
 	e->machine = m;
 	e->tcs_fd = -1;
 	e->probe = -1;

@@ -214,6 +214,7 @@ int machine_init(struct machine *m, const struct daemon_options *options,
 	m->lock_fd = m->dir_fd = m->page_fd = m->provision_fd = -1;
 	m->memory.uffd = -1;
 	pthread_mutex_init(&m->lock, NULL);
+	prefill_init(m);
 	pthread_cond_init(&m->settled, NULL);
 	m->spin = !sched_getaffinity(0, sizeof(cpus), &cpus) && CPU_COUNT(&cpus) > 1;
 	if (m->epc_size < DAEMON_EPC_MIN || m->epc_size > DAEMON_EPC_MAX ||
@@ -269,6 +270,7 @@ static void close_if(int fd)
  */
 void machine_exit(struct machine *m)
 {
+	prefill_exit(m);
 	/* Enclaves that are still open: their pages go with the machine */
 	while (m->enclaves) {
 		struct enclave *e = m->enclaves;

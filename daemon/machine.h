@@ -73,9 +73,36 @@ extern const struct epc_mem_ops memory_ops; /* ctx: struct machine */
 /* Map a file of an enclave so that touching a hole cannot make a page */
 uint8_t *memory_map(struct machine *m, int fd, uint64_t size);
 /* A TCS' bytes leave the enclave's file. */
-void memory_prefill(struct enclave *e, uint64_t offset, const void *src, uint32_t pages);
-void memory_prefill_end(struct enclave *e);
 void memory_hide(struct machine *m, epc_slot_t slot);
+
+/* --- prefill.c ------------------------------------------------------------------- */
+
+/* Pages of an enclave's file that are made ahead of their EADDs; by page. */
+struct window {
+	uint64_t next; /* to be added; the ioctl place's, as is series */
+	unsigned series; /* small ADD_PAGES in order so far */
+	pthread_mutex_t lock;
+	_Atomic uint64_t ready; /* made up to here; written under the lock */
+	uint64_t end; /* to be made up to here; under the lock */
+	bool queued; /* under prefiller.lock, as is queue_next */
+	struct enclave *queue_next;
+};
+
+struct prefiller {
+	pthread_mutex_t lock;
+	pthread_cond_t work;
+	struct enclave *queue; /* with a reference to each */
+	pthread_t thread;
+	bool started, failed, stop;
+};
+
+void prefill_init(struct machine *m);
+void prefill_exit(struct machine *m);
+void prefill_begin(struct enclave *e, uint64_t page, uint64_t count, uint64_t rest, bool first);
+bool prefill_take(struct enclave *e, uint64_t page);
+bool prefill_end(struct enclave *e, uint64_t page, uint64_t count);
+void prefill_ahead(struct enclave *e);
+void prefill_drop(struct enclave *e);
 
 /* --- enclave.c ------------------------------------------------------------------- */
 
@@ -108,7 +135,7 @@ struct enclave {
 	struct counters past; /* of TCS pages that are gone */
 	uint64_t pages_added; /* atomic */
 	struct client *_Atomic ioctl_owner; /* whose ADD_PAGES goes on in pieces */
-	uint64_t prefilled, prefilled_end; /* pages in the file before their EADD */
+	struct window window;
 };
 
 /* What is remembered of an enclave that has ended. */
@@ -205,6 +232,7 @@ struct sgx_call {
 	struct enclave *encl;
 	uint32_t number; /* of the slot */
 	uint32_t used; /* ADD_PAGES: source pages consumed */
+	bool ahead; /* prefill_ahead() after the answer */
 	const uint8_t *bulk; /* source pages; shared memory */
 	struct proto_slot slot; /* request; the answer's fields of it are filled in */
 	uint32_t out; /* bytes of answer[] that go back */
@@ -247,6 +275,7 @@ struct machine {
 	struct epcm_entry *epcm;
 	struct sgx_subsystem *sgx;
 	struct epc_memory memory;
+	struct prefiller prefill;
 
 	int page_fd; /* machine page */
 	struct proto_machine_page *page;

@@ -6,9 +6,9 @@
  * the ELRANGE, and the daemon has that file mapped; everything else is memory of
  * the daemon alone.  Nothing is allocated for a free EPC page.
  *
- * Pages of the file are made by UFFDIO_COPY alone, never by a store or a write:
- * so a page is in the file if and only if an EPC page is there, and a hole stays
- * a hole whoever touches it.  The daemon's own mapping is therefore registered
+ * Pages of the file are made by UFFDIO_COPY and UFFDIO_ZEROPAGE alone, never by a
+ * store or a write: so a page is in the file if and only if an EPC page is there
+ * (or about to be, prefill.c), and a hole stays a hole whoever touches it.  The daemon's own mapping is therefore registered
  * with a userfaultfd in SIGBUS mode as every client's is.
  *
  * A client can still punch a hole under the daemon's feet (it has the file open).
@@ -212,51 +212,6 @@ static void file_drop(uint8_t *page)
 		log_line("a page could not be taken out of an enclave's file: %s", strerror(errno));
 }
 
-/**
- * memory_prefill() - put source pages into an enclave's file ahead of their EADDs
- * @e:		enclave whose ioctl place is held
- * @offset:	in the ELRANGE, page-aligned
- * @src:	page-aligned; may change meanwhile: what is measured is the file's
- * @pages:	how many
- *
- * One call of the kernel for all of them.  Nobody can see the pages before the
- * EADD, as PTEs come from us alone; memory_prefill_end() takes away those that
- * had none.  What cannot be filled ahead is filled by its EADD.
- */
-void memory_prefill(struct enclave *e, uint64_t offset, const void *src, uint32_t pages)
-{
-	struct uffdio_copy copy = {
-		.dst = (uint64_t)(uintptr_t)(e->map + offset),
-		.src = (uint64_t)(uintptr_t)src,
-		.len = (uint64_t)pages * SGX_PAGE_SIZE,
-	};
-	uint64_t first = offset >> SGX_PAGE_SHIFT;
-
-	if (e->machine->memory.uffd < 0)
-		return;
-	for (uint32_t i = 0; i < pages; i++)
-		if (e->slot_of[first + i])
-			return; /* duplicates: the long way finds them in order */
-	if (ioctl(e->machine->memory.uffd, UFFDIO_COPY, &copy) && copy.copy <= 0)
-		return;
-	e->prefilled = first;
-	e->prefilled_end = first + (uint64_t)copy.copy / SGX_PAGE_SIZE;
-}
-
-/**
- * memory_prefill_end() - the ioctl is over
- * @e: enclave whose ioctl place is held
- */
-void memory_prefill_end(struct enclave *e)
-{
-	uint64_t i;
-
-	for (i = e->prefilled; i < e->prefilled_end; i++)
-		if (!e->slot_of[i])
-			file_drop(e->map + (i << SGX_PAGE_SHIFT));
-	e->prefilled = e->prefilled_end = 0;
-}
-
 static int memory_fill(void *ctx, epc_slot_t slot, epc_slot_t secs, uint64_t linaddr,
 		       const void *src)
 {
@@ -275,8 +230,11 @@ static int memory_fill(void *ctx, epc_slot_t slot, epc_slot_t secs, uint64_t lin
 	offset = linaddr - e->base;
 	if (offset >= e->size)
 		return -1;
-	if ((offset >> SGX_PAGE_SHIFT) - e->prefilled >= e->prefilled_end - e->prefilled &&
-	    file_page(m, e->map + offset, src ? src : zeros))
+	if (!src)
+		src = zeros;
+	if (prefill_take(e, offset >> SGX_PAGE_SHIFT))
+		memcpy(e->map + offset, src, SGX_PAGE_SIZE);
+	else if (file_page(m, e->map + offset, src))
 		return -1;
 	m->memory.page[slot] = (uintptr_t)(e->map + offset);
 	e->slot_of[offset >> SGX_PAGE_SHIFT] = slot + 1;

@@ -140,6 +140,8 @@ static void ioctl_release(struct client *c, struct enclave *e)
  */
 void rpc_ioctl_abandon(struct client *c, struct enclave *e)
 {
+	if (atomic_load(&e->ioctl_owner) == c)
+		prefill_drop(e);
 	ioctl_release(c, e);
 }
 
@@ -170,26 +172,36 @@ static void make_room(struct machine *m, uint32_t cmd, uint32_t src_pages)
 		enclave_settle(m);
 }
 
-/* The pages that an ADD_PAGES of plain pages is about to add, as far as it seems. */
-static void prefill(struct sgx_call *call)
+/* The pages that an ADD_PAGES is about to add, as far as it seems. */
+static void add_begins(struct sgx_call *call)
 {
 	struct enclave *e = call->encl;
 	struct sgx_enclave_add_pages arg;
-	struct sgx_secinfo_arch secinfo;
 	uint64_t pages;
 
-	if (call->slot.src_pages < 2 || !call->bulk || !e->map ||
+	if (!call->slot.src_pages || !call->bulk || !e->map ||
 	    host_ops.copy_from_user(call, &arg, call->slot.a1, sizeof(arg)) ||
-	    host_ops.copy_from_user(call, &secinfo, arg.secinfo, sizeof(secinfo)) ||
-	    SGX_SECINFO_PT(secinfo.flags) != SGX_PT_REG || arg.src != call->slot.src_uaddr ||
-	    (arg.offset | arg.length) & (SGX_PAGE_SIZE - 1) || arg.offset >= e->size)
+	    arg.src != call->slot.src_uaddr ||
+	    (arg.offset | arg.length) & (SGX_PAGE_SIZE - 1) || arg.offset >= e->size) {
+		prefill_drop(e);
 		return;
-	pages = (e->size - arg.offset) / SGX_PAGE_SIZE;
-	if (pages > arg.length / SGX_PAGE_SIZE)
-		pages = arg.length / SGX_PAGE_SIZE;
+	}
+	pages = arg.length / SGX_PAGE_SIZE;
 	if (pages > call->slot.src_pages)
 		pages = call->slot.src_pages;
-	memory_prefill(e, arg.offset, call->bulk, (uint32_t)pages);
+	prefill_begin(e, arg.offset / SGX_PAGE_SIZE, pages, arg.length / SGX_PAGE_SIZE - pages,
+		      call->slot.a2 & PROTO_IOCTL_FIRST);
+}
+
+/* ADD_PAGES is over, its ioctl place is still held.  added: by its last piece. */
+static void add_ends(struct sgx_call *call, uint64_t added)
+{
+	struct sgx_enclave_add_pages arg;
+
+	if (!added || host_ops.copy_from_user(call, &arg, call->slot.a1, sizeof(arg)))
+		prefill_drop(call->encl);
+	else
+		call->ahead = prefill_end(call->encl, arg.offset / SGX_PAGE_SIZE + added, added);
 }
 
 static int64_t serve_ioctl(struct sgx_call *call)
@@ -213,10 +225,11 @@ static int64_t serve_ioctl(struct sgx_call *call)
 	make_room(c->machine, (uint32_t)call->slot.a0, call->slot.src_pages);
 	call->used = 0;
 	if (add)
-		prefill(call);
+		add_begins(call);
+	else
+		prefill_drop(e);
 	ret = sgx_ioctl_run(call, e->sgx, (unsigned int)call->slot.a0, call->slot.a1);
 	if (add) {
-		memory_prefill_end(e);
 		added = added_bytes(call);
 		call->slot.r0 = added;
 		added /= SGX_PAGE_SIZE;
@@ -224,8 +237,11 @@ static int64_t serve_ioctl(struct sgx_call *call)
 		__atomic_fetch_add(&c->machine->pages_added, added, __ATOMIC_RELAXED);
 	}
 	if (!add || ret || (flags & (PROTO_IOCTL_LAST | PROTO_IOCTL_SIGNAL)) ||
-	    added < call->slot.src_pages)
+	    added < call->slot.src_pages) {
+		if (add)
+			add_ends(call, ret || added < call->slot.src_pages ? 0 : added);
 		ioctl_release(c, e);
+	}
 	return ret;
 }
 
@@ -448,6 +464,7 @@ void rpc_serve(struct client *c, uint32_t number, struct sgx_call *call)
 	call->client = c;
 	call->number = number;
 	call->encl = NULL;
+	call->ahead = false;
 	call->out = 0;
 	if (!copy_request(call, shared))
 		return;
@@ -467,6 +484,12 @@ void rpc_serve(struct client *c, uint32_t number, struct sgx_call *call)
 	}
 	if (call->encl || !(op->flags & NEEDS_ENCLAVE))
 		s->ret = op->serve(call);
+	if (call->ahead) {
+		answer(call, shared);
+		prefill_ahead(call->encl);
+		enclave_put(call->encl);
+		return;
+	}
 	if (call->encl)
 		enclave_put(call->encl);
 	answer(call, shared);

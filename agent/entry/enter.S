@@ -9,7 +9,8 @@
  * Every boundary is restartable (enter_rollback() in entry/enter.c):
  *
  *	[agent_enter, _intact]	registers are as they came: RIP = RCX
- *	(_intact, _saved]	they are in the frame at RSP - ENTER_BELOW
+ *	(_intact, _saved]	they are in the frame at RSP - ENTER_BELOW, but for the
+ *				flags, which are untouched up to _flags
  *	(_saved, _end), C code	in the frame that thread->enter_frame names; what
  *				else was done is found in thread->lp
  *
@@ -43,17 +44,23 @@ agent_enter:
 	mov	%r14, FRAME+GPR_R14(%rsp)
 	mov	%r15, FRAME+GPR_R15(%rsp)
 	mov	%rcx, FRAME+GPR_RIP(%rsp)
-	movq	$0x202, FRAME+GPR_RFLAGS(%rsp)
 	.globl	agent_enter_intact
 agent_enter_intact:
-	/* status flags, without moving RSP (a pushfq would) */
+	/*
+	 * Status flags, without moving RSP (a pushfq would) and without changing
+	 * them: up to _flags they are in the register.  OF is bit 11.
+	 */
 	lahf
 	seto	%al
 	movzbl	%ah, %edi
 	movzbl	%al, %eax
-	shl	$11, %eax
-	or	%edi, %eax
-	or	%eax, FRAME+GPR_RFLAGS(%rsp)
+	lea	(,%rax,8), %eax
+	lea	(,%rax,8), %eax
+	lea	(,%rax,8), %eax
+	lea	0x200(%rdi,%rax,4), %eax
+	mov	%rax, FRAME+GPR_RFLAGS(%rsp)
+	.globl	agent_enter_flags
+agent_enter_flags:
 	/* sigaltstack(NULL, &frame->altstack) finds the block, not FS */
 	xor	%edi, %edi
 	lea	FRAME+ENTER_ALTSTACK(%rsp), %rsi

@@ -152,6 +152,8 @@ bool enter_rollback(struct agent_thread *t, agent_ucontext *uc)
 		lp_eenter_undo(t->entering, lp_owner(t->tid));
 		t->entering = NULL;
 	}
+	if (rip > (uint64_t)agent_enter_intact && rip <= (uint64_t)agent_enter_flags)
+		in.rflags = regs->flags;
 	in.rflags = (regs->flags & ~0x8d5ull) | (in.rflags & 0x8d5);
 	lp_to_uc(uc, &in);
 	return true;

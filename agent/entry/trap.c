@@ -176,6 +176,14 @@ static void aex(struct agent_thread *t, agent_ucontext *uc, const struct lp_even
 	agent_set_bases(regs.fsbase, regs.gsbase);
 }
 
+void enclave_interrupt(struct agent_thread *t, agent_ucontext *uc)
+{
+	struct lp_event event = { 0 };
+
+	if (t->lp.tcs)
+		aex(t, uc, &event);
+}
+
 /* EREPORT, EGETKEY, EEXIT: executed, or a fault that is then an exception. */
 static struct cpu_result enclu_inside(struct agent_thread *t, agent_ucontext *uc)
 {

@@ -61,6 +61,17 @@ static long kernel_action(int sig, const struct agent_sigaction *virtual)
 		k.flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER | SA_RESTORER;
 		k.flags |= virtual->flags & KERNEL_MIRRORED;
 		k.mask = ASYNC_SIGNALS;
+		if (sig == SIGSEGV || sig == SIGBUS) {
+			/*
+			 * Others may send these two faster than a handler returns,
+			 * and no stack is deep enough for that: see agent_signal().
+			 */
+			k.flags &= ~(uint64_t)SA_NODEFER;
+			k.mask = ~0ull;
+		} else {
+			/* the agent itself causes none of these */
+			k.mask |= SIGBIT(SIGILL) | SIGBIT(SIGTRAP) | SIGBIT(SIGFPE);
+		}
 	}
 	return sys4(__NR_rt_sigaction, sig, &k, 0, 8);
 }

@@ -15,7 +15,10 @@
 #include <asm/sgx.h>
 #include <asm/stat.h>
 #include <asm/unistd.h>
-#include <linux/uio.h>
+
+/* The first piece of an ADD_PAGES of more than one */
+#define FIRST_PAGES	16u
+#define USER_END	(1ull << 47)
 
 static bool fd_stat(int fd, struct stat *st)
 {
@@ -101,18 +104,87 @@ static long write_back(struct proto_slot *slot, long ret)
 	return copy_out(slot->writeback_uaddr, copy, slot->writeback) ? ret : -EFAULT;
 }
 
-/* Source pages [uaddr, + pages) into the bulk area: as many as can be read. */
+/*
+ * Source pages [uaddr, + pages) into the bulk area: as many as can be read.  A
+ * plain copy that survives faults: process_vm_readv() costs several times as much
+ * in looking the pages up.
+ */
 static void fetch_pages(struct proto_slot *slot, uint32_t bulk, uint64_t uaddr, uint32_t pages)
 {
 	uint8_t *dst = (uint8_t *)AGENT_CHANNEL + PROTO_BULK_OFFSET + bulk * PROTO_BULK_SIZE;
-	struct iovec local = { dst, (uint64_t)pages * SGX_PAGE_SIZE };
-	struct iovec remote = { (void *)uaddr, (uint64_t)pages * SGX_PAGE_SIZE };
-	long got = sys6(__NR_process_vm_readv, PROC->pid, &local, 1, &remote, 1, 0);
+	uint64_t size = (uint64_t)pages * SGX_PAGE_SIZE, got = 0;
 
+	/* nothing beyond the addresses that are a program's */
+	if (uaddr < USER_END && size <= USER_END - uaddr)
+		got = size - agent_copy(dst, (const void *)uaddr, size);
 	slot->bulk = bulk;
 	slot->src_uaddr = uaddr;
-	slot->src_pages = got > 0 ? (uint32_t)(got / SGX_PAGE_SIZE) : 0;
+	slot->src_pages = (uint32_t)(got / SGX_PAGE_SIZE);
 	slot->src_status = slot->src_pages < pages ? -EFAULT : 0;
+}
+
+/* An ADD_PAGES under way: pieces, the next of which is fetched during the current. */
+struct adding {
+	uint64_t id, arg;
+	struct sgx_enclave_add_pages add; /* the caller's */
+	bool readable;
+	uint64_t done, left; /* of it; at the current piece's start */
+};
+
+struct piece {
+	struct proto_slot *slot; /* NULL: none */
+	uint32_t pages;
+	bool last;
+};
+
+/*
+ * The piece that begins at bytes after the current one.  Of a long call the first
+ * is short, as nothing is done during its fetch.  wait: for a slot and a bulk area;
+ * without, there may be no piece.
+ */
+static void fetch_piece(struct adding *a, struct piece *p, uint64_t at, bool wait)
+{
+	uint64_t done = a->done + at, pages = (a->left - at) / SGX_PAGE_SIZE;
+	struct proto_slot *slot = wait ? rpc_begin(PROTO_OP_IOCTL, a->id) :
+					 rpc_try_begin(PROTO_OP_IOCTL, a->id);
+	uint64_t most = !done && pages > PROTO_BULK_PAGES ? FIRST_PAGES : PROTO_BULK_PAGES;
+	struct sgx_enclave_add_pages *piece;
+	uint32_t bulk;
+
+	p->slot = slot;
+	p->last = pages <= most;
+	p->pages = (uint32_t)MIN(pages, most);
+	if (!slot)
+		return;
+	slot->a0 = SGX_IOC_ENCLAVE_ADD_PAGES;
+	slot->a1 = a->arg;
+	slot->a2 = (done ? 0 : PROTO_IOCTL_FIRST) | (p->last ? PROTO_IOCTL_LAST : 0);
+	piece = (struct sgx_enclave_add_pages *)fetch(slot, a->arg, sizeof(a->add));
+	if (!a->readable || !piece)
+		return;
+	*piece = a->add;
+	piece->src += done;
+	piece->offset += done;
+	piece->length -= done;
+	fetch(slot, a->add.secinfo, sizeof(struct sgx_secinfo_arch));
+	if (!p->pages)
+		return;
+	if (rpc_bulk_claim(slot, &bulk, wait)) {
+		slot->a2 |= PROTO_IOCTL_BULK;
+		fetch_pages(slot, bulk, piece->src, p->pages);
+	} else if (!wait) {
+		rpc_end(slot);
+		p->slot = NULL;
+	}
+}
+
+static void end_piece(struct piece *p)
+{
+	if (!p->slot)
+		return;
+	rpc_bulk_free(p->slot);
+	rpc_end(p->slot);
+	p->slot = NULL;
 }
 
 /*
@@ -121,58 +193,51 @@ static void fetch_pages(struct proto_slot *slot, uint32_t bulk, uint64_t uaddr, 
  */
 static long add_pages(agent_ucontext *uc, uint64_t id, uint64_t arg)
 {
-	struct sgx_enclave_add_pages add;
-	bool readable = copy_in(&add, arg, sizeof(add));
-	uint64_t done = 0, left = readable ? add.length : 0;
-	uint32_t flags = PROTO_IOCTL_FIRST;
+	struct adding a = { .id = id, .arg = arg };
+	struct piece p, next;
 	bool stored = false;
 	long ret;
 
-	for (;;) {
-		uint32_t pages = (uint32_t)MIN(left / SGX_PAGE_SIZE, PROTO_BULK_PAGES), bulk = 0;
-		struct proto_slot *slot = rpc_begin(PROTO_OP_IOCTL, id);
-		struct sgx_enclave_add_pages *piece;
-		uint64_t count = 0;
-		bool last = left <= PROTO_BULK_SIZE, signal = signal_is_pending(uc);
+	a.readable = copy_in(&a.add, arg, sizeof(a.add));
+	a.left = a.readable ? a.add.length : 0;
+	for (fetch_piece(&a, &p, 0, true);; p = next) {
+		uint64_t count = 0, size = (uint64_t)p.pages * SGX_PAGE_SIZE;
+		bool signal;
 
-		if (!slot)
+		if (!p.slot)
 			return -EIO;
-		piece = (struct sgx_enclave_add_pages *)fetch(slot, arg, sizeof(add));
-		if (readable && piece) {
-			*piece = add;
-			piece->src += done;
-			piece->offset += done;
-			piece->length -= done;
-			fetch(slot, add.secinfo, sizeof(struct sgx_secinfo_arch));
-			if (pages && rpc_bulk_claim(slot, &bulk)) {
-				flags |= PROTO_IOCTL_BULK;
-				fetch_pages(slot, bulk, piece->src, pages);
-			}
-		}
-		slot->a0 = SGX_IOC_ENCLAVE_ADD_PAGES;
-		slot->a1 = arg;
-		slot->a2 = flags | (last ? PROTO_IOCTL_LAST : 0) |
-			   (signal ? PROTO_IOCTL_SIGNAL : 0);
-		ret = rpc_call(slot);
-		rpc_bulk_free(slot);
+		/*
+		 * A signal stops it between two pages.  With one page alone it may
+		 * as well have come a moment later.
+		 */
+		signal = a.left > SGX_PAGE_SIZE && signal_is_pending(uc);
+		if (signal)
+			p.slot->a2 |= PROTO_IOCTL_SIGNAL;
+		rpc_post(p.slot);
+		next.slot = NULL;
+		if (!p.last && !signal && !p.slot->src_status)
+			fetch_piece(&a, &next, size, false);
+		ret = rpc_wait(p.slot);
 		if (!rpc_lost()) {
-			count = slot->r0;
-			stored |= slot->writeback != 0;
+			count = p.slot->r0;
+			stored |= p.slot->writeback != 0;
 		}
-		rpc_end(slot);
-		done += count;
-		left -= MIN(left, count);
+		end_piece(&p);
+		a.done += count;
+		a.left -= MIN(a.left, count);
 		/* an error, the end, a signal, or a page that could not be had */
-		if (ret != 0 || last || signal || count < (uint64_t)pages * SGX_PAGE_SIZE)
+		if (ret != 0 || p.last || signal || count < size)
 			break;
-		flags = 0;
+		if (!next.slot)
+			fetch_piece(&a, &next, 0, true);
 	}
-	if (stored || done) {
-		add.count = done;
-		if (!copy_out(arg, &add, sizeof(add)))
+	end_piece(&next);
+	if (stored || a.done) {
+		a.add.count = a.done;
+		if (!copy_out(arg, &a.add, sizeof(a.add)))
 			return -EFAULT;
 	}
-	return ret == -512 && done ? 0 : ret;
+	return ret == -512 && a.done ? 0 : ret;
 }
 
 static long other_ioctl(agent_ucontext *uc, int fd, uint64_t id, uint32_t cmd, uint64_t arg)

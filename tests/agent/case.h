@@ -32,23 +32,23 @@ struct agent_case {
 };
 void case_register(struct agent_case *c);
 
-#define CASE(id)                                                                       \
-	static void case_run_##id(void);                                               \
-	static struct agent_case case_##id = {.name = #id, .run = case_run_##id};      \
-	__attribute__((constructor)) static void case_ctor_##id(void)                  \
-	{                                                                              \
-		case_register(&case_##id);                                             \
-	}                                                                              \
+#define CASE(id)                                                                  \
+	static void case_run_##id(void);                                          \
+	static struct agent_case case_##id = {.name = #id, .run = case_run_##id}; \
+	__attribute__((constructor)) static void case_ctor_##id(void)             \
+	{                                                                         \
+		case_register(&case_##id);                                        \
+	}                                                                         \
 	static void case_run_##id(void)
 
 /* A line to standard output, flushed */
 void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* What a call returned, and errno where that is -1 */
-#define say_errno(what, call)                          \
-	do {                                           \
-		long say_ret_;                         \
-		errno = 0;                             \
-		say_ret_ = (long)(call);               \
+#define say_errno(what, call)                                      \
+	do {                                                       \
+		long say_ret_;                                     \
+		errno = 0;                                         \
+		say_ret_ = (long)(call);                           \
 		say("%s: %ld, errno %d", (what), say_ret_, errno); \
 	} while (0)
 /* Something that must hold to go on: prints what and errno, exits with 3 */

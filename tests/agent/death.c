@@ -25,9 +25,9 @@ static void kill_self(void)
 
 CASE(death_by_kill)
 {
-	static const int sigs[] = {SIGHUP, SIGINT, SIGQUIT, SIGILL, SIGTRAP, SIGABRT, SIGBUS,
-				   SIGFPE, SIGKILL, SIGUSR1, SIGSEGV, SIGPIPE, SIGALRM, SIGTERM,
-				   SIGXCPU, SIGSYS, 40};
+	static const int sigs[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGILL,  SIGTRAP, SIGABRT,
+				   SIGBUS,  SIGFPE,  SIGKILL, SIGUSR1, SIGSEGV, SIGPIPE,
+				   SIGALRM, SIGTERM, SIGXCPU, SIGSYS,  40};
 	char what[32];
 
 	for (size_t i = 0; i < sizeof(sigs) / sizeof(sigs[0]); i++) {

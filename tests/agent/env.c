@@ -144,13 +144,12 @@ CASE(close_everything)
 CASE(close_loop)
 {
 	struct rlimit lim;
-	int open_ones = 0;
 
 	must(getrlimit(RLIMIT_NOFILE, &lim) == 0);
 	if (lim.rlim_cur > 65536)
 		lim.rlim_cur = 65536;
 	for (int fd = 3; fd < (int)lim.rlim_cur; fd++)
-		open_ones += close(fd) == 0;
+		close(fd);
 	say("fork and exec still work: %d", system("exit 6") >> 8);
 }
 
@@ -228,11 +227,13 @@ CASE(own_seccomp)
 /* What a sandboxed worker of nginx or OpenSSH allows, and some more */
 CASE(strict_seccomp)
 {
-	static const int allowed[] = {
-		SYS_read, SYS_write, SYS_close, SYS_openat, SYS_newfstatat, SYS_fstat, SYS_mmap,
-		SYS_munmap, SYS_mprotect, SYS_brk, SYS_rt_sigaction, SYS_rt_sigprocmask,
-		SYS_rt_sigreturn, SYS_exit_group, SYS_exit, SYS_getpid, SYS_gettid, SYS_tgkill,
-		SYS_clock_gettime, SYS_futex, SYS_lseek};
+	static const int allowed[] = {SYS_read,		 SYS_write,	   SYS_close,
+				      SYS_openat,	 SYS_newfstatat,   SYS_fstat,
+				      SYS_mmap,		 SYS_munmap,	   SYS_mprotect,
+				      SYS_brk,		 SYS_rt_sigaction, SYS_rt_sigprocmask,
+				      SYS_rt_sigreturn,	 SYS_exit_group,   SYS_exit,
+				      SYS_getpid,	 SYS_gettid,	   SYS_tgkill,
+				      SYS_clock_gettime, SYS_futex,	   SYS_lseek};
 	enum { N = sizeof(allowed) / sizeof(allowed[0]) };
 	struct sock_filter code[3 + N * 2];
 	struct sock_fprog prog = {0, code};

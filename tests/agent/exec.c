@@ -242,6 +242,5 @@ CASE(exec_descriptors)
 
 	must(dup2(fd, 20) == 20 && fcntl(gone, F_DUPFD_CLOEXEC, 21) == 21);
 	execl("/bin/sh", "sh", "-c",
-	      "for i in 3 4 20 21 22; do [ ! -e /proc/self/fd/$i ] || echo $i; done",
-	      (char *)NULL);
+	      "for i in 3 4 20 21 22; do [ ! -e /proc/self/fd/$i ] || echo $i; done", (char *)NULL);
 }

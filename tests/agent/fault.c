@@ -137,7 +137,8 @@ CASE(trap_step)
 	catch_info(SIGTRAP, stepping, 0);
 	__asm__ volatile("sub $128, %%rsp; pushfq; orq $0x100, (%%rsp); popfq\n"
 			 ".rept 40; nop; .endr\n"
-			 "add $128, %%rsp" ::: "cc", "memory");
+			 "add $128, %%rsp" ::
+				 : "cc", "memory");
 	say("steps %d code %d", steps, seen.si_code);
 }
 

@@ -30,8 +30,8 @@ CASE(xmm_preserved)
 		in[i][1] = ~in[i][0];
 	}
 	catch_plain(SIGUSR1, clobbering, 0);
-#define L(n) "movdqu " #n "*16(%2), %%xmm" #n "\n"
-#define S(n) "movdqu %%xmm" #n ", " #n "*16(%3)\n"
+#define L(n)   "movdqu " #n "*16(%2), %%xmm" #n "\n"
+#define S(n)   "movdqu %%xmm" #n ", " #n "*16(%3)\n"
 #define ALL(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15)
 	__asm__ volatile(ALL(L) "mov %4, %%eax; syscall\n" ALL(S)
 			 :

@@ -43,23 +43,42 @@ CASE(stop_cont_kill)
 	say_wait(pid);
 }
 
+/* The child ends only after "continued" was seen: its end would hide that. */
+static int gate[2];
+
+static void wait_gate(void)
+{
+	char c;
+
+	must(read(gate[0], &c, 1) == 1);
+}
+
+static void open_gate(void)
+{
+	must(write(gate[1], "x", 1) == 1);
+}
+
 CASE(cont_handler)
 {
+	must(pipe(gate) == 0);
 	pid_t pid = fork();
 
 	if (pid == 0) {
 		catch_plain(SIGCONT, counting, 0);
 		raise(SIGSTOP);
+		wait_gate();
 		_exit(count);
 	}
 	say_wait(pid);
 	kill(pid, SIGCONT);
 	say_wait(pid);
+	open_gate();
 	say_wait(pid);
 }
 
 CASE(tstp_handler)
 {
+	must(pipe(gate) == 0);
 	pid_t pid = fork();
 
 	if (pid == 0) {
@@ -67,11 +86,13 @@ CASE(tstp_handler)
 		raise(SIGTSTP);
 		must(signal(SIGTSTP, SIG_DFL) == counting);
 		raise(SIGTSTP);
+		wait_gate();
 		_exit(count);
 	}
 	say_wait(pid);
 	kill(pid, SIGCONT);
 	say_wait(pid);
+	open_gate();
 	say_wait(pid);
 }
 

@@ -52,7 +52,8 @@ int main(int argc, char **argv, char **envp)
 	       getauxval(AT_PAGESZ), getauxval(AT_SECURE));
 	clock_gettime(CLOCK_MONOTONIC, &a);
 	clock_gettime(CLOCK_MONOTONIC, &b);
-	printf("clock %d\n", b.tv_sec > a.tv_sec || (b.tv_sec == a.tv_sec && b.tv_nsec >= a.tv_nsec));
+	printf("clock %d\n",
+	       b.tv_sec > a.tv_sec || (b.tv_sec == a.tv_sec && b.tv_nsec >= a.tv_nsec));
 	sigemptyset(&set);
 	sigprocmask(SIG_SETMASK, &set, NULL);
 	signal(SIGSEGV, counting);

@@ -24,11 +24,11 @@ static void say_action(int sig)
 
 	must(sigaction(sig, NULL, &act) == 0);
 	say("signal %d: %s, flags %#x, usr2 in mask %d", sig,
-	    act.sa_handler == SIG_DFL	 ? "default" :
-	    act.sa_handler == SIG_IGN	 ? "ignored" :
-	    act.sa_handler == counting	 ? "counting" :
-	    act.sa_sigaction == recording ? "recording" :
-					    "something else",
+	    act.sa_handler == SIG_DFL	    ? "default"
+	    : act.sa_handler == SIG_IGN	    ? "ignored"
+	    : act.sa_handler == counting    ? "counting"
+	    : act.sa_sigaction == recording ? "recording"
+					    : "something else",
 	    (unsigned int)act.sa_flags, sigismember(&act.sa_mask, SIGUSR2));
 }
 

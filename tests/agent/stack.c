@@ -21,9 +21,9 @@ static int on_stack, errno_inside, set_inside;
 static void say_stack(const char *what, const stack_t *ss)
 {
 	say("%s: sp %s size %zu flags %#x", what,
-	    ss->ss_sp == stack ? "ours" :
-	    ss->ss_sp	       ? "other" :
-				 "null",
+	    ss->ss_sp == stack ? "ours"
+	    : ss->ss_sp	       ? "other"
+			       : "null",
 	    ss->ss_size, (unsigned int)ss->ss_flags);
 }
 
@@ -182,7 +182,8 @@ static __attribute__((noinline)) void recurse(int n)
 
 	frame[0] = (char)n;
 	frame[4095] = (char)n;
-	recurse(n + 1);
+	if (n >= 0)
+		recurse(n + 1);
 	sink += frame[0] + frame[4095];
 }
 

@@ -115,7 +115,7 @@ static void *masks(void *arg)
 CASE(thread_mask)
 {
 	pthread_t t;
-	void *ret;
+	void *ret = NULL;
 
 	block(SIGUSR1);
 	block(SIGSEGV);

@@ -4,19 +4,19 @@
 #define TESTS_ENCLAVE_BLOB_H
 
 /* Layout: offsets from SECS.BASE */
-#define ENCL_CODE	0x0000
-#define ENCL_CODE_SIZE	0x2000
-#define ENCL_DATA	0x4000 /* read-write */
-#define ENCL_DATA_SIZE	0x4000
-#define ENCL_RO		0x8000 /* read-only */
-#define ENCL_NOX	0x9000 /* read-write; its mapping may be taken away */
-#define ENCL_HOLE	0xa000 /* never added */
-#define ENCL_TCS	0x10000
+#define ENCL_CODE      0x0000
+#define ENCL_CODE_SIZE 0x2000
+#define ENCL_DATA      0x4000 /* read-write */
+#define ENCL_DATA_SIZE 0x4000
+#define ENCL_RO	       0x8000 /* read-only */
+#define ENCL_NOX       0x9000 /* read-write; its mapping may be taken away */
+#define ENCL_HOLE      0xa000 /* never added */
+#define ENCL_TCS       0x10000
 
 /* In the data pages */
-#define DATA_DUMP	0x000 /* struct dump: registers as they came in */
-#define DATA_OUT	0x400 /* struct vstate: registers as they were kept */
-#define DATA_SCRATCH	0x1000 /* 512-byte aligned operands */
+#define DATA_DUMP    0x000 /* struct dump: registers as they came in */
+#define DATA_OUT     0x400 /* struct vstate: registers as they were kept */
+#define DATA_SCRATCH 0x1000 /* 512-byte aligned operands */
 
 /* RDI at entry */
 #define OP_NOP		0 /* RSI = CSSA, RDX = RCX at entry */
@@ -38,19 +38,19 @@
 #define OP_LAST		16 /* anything above: RSI = -1 */
 
 /* struct vstate */
-#define VSTATE_YMM	0x000 /* 16 x 32 */
-#define VSTATE_GPR	0x200 /* RAX RCX RDX RBX RSP RBP RSI RDI R8..R15 */
-#define VSTATE_MXCSR	0x280
-#define VSTATE_FCW	0x284
-#define VSTATE_RFLAGS	0x288
-#define VSTATE_SIZE	0x2c0
+#define VSTATE_YMM    0x000 /* 16 x 32 */
+#define VSTATE_GPR    0x200 /* RAX RCX RDX RBX RSP RBP RSI RDI R8..R15 */
+#define VSTATE_MXCSR  0x280
+#define VSTATE_FCW    0x284
+#define VSTATE_RFLAGS 0x288
+#define VSTATE_SIZE   0x2c0
 
 /* struct dump */
-#define DUMP_GPR	0x000 /* as above */
-#define DUMP_FS		0x080 /* %fs:0 */
-#define DUMP_GS		0x088 /* %gs:0 */
-#define DUMP_RFLAGS	0x090
-#define DUMP_XMM	0x0c0
-#define DUMP_SIZE	0x1c0
+#define DUMP_GPR    0x000 /* as above */
+#define DUMP_FS	    0x080 /* %fs:0 */
+#define DUMP_GS	    0x088 /* %gs:0 */
+#define DUMP_RFLAGS 0x090
+#define DUMP_XMM    0x0c0
+#define DUMP_SIZE   0x1c0
 
 #endif

@@ -16,7 +16,7 @@
 
 #define SECINFO_TCS ((uint64_t)SGX_PT_TCS << SGX_SECINFO_PT_SHIFT)
 #define SECINFO_REG ((uint64_t)SGX_PT_REG << SGX_SECINFO_PT_SHIFT)
-#define PROT_RW (PROT_READ | PROT_WRITE)
+#define PROT_RW	    (PROT_READ | PROT_WRITE)
 
 /**
  * encl_stride() - from one TCS to the next

@@ -77,13 +77,26 @@ struct encl_dump {
 _Static_assert(sizeof(struct encl_dump) == DUMP_SIZE, "struct dump");
 
 enum encl_gpr {
-	GPR_RAX, GPR_RCX, GPR_RDX, GPR_RBX, GPR_RSP, GPR_RBP, GPR_RSI, GPR_RDI,
-	GPR_R8, GPR_R9, GPR_R10, GPR_R11, GPR_R12, GPR_R13, GPR_R14, GPR_R15,
+	GPR_RAX,
+	GPR_RCX,
+	GPR_RDX,
+	GPR_RBX,
+	GPR_RSP,
+	GPR_RBP,
+	GPR_RSI,
+	GPR_RDI,
+	GPR_R8,
+	GPR_R9,
+	GPR_R10,
+	GPR_R11,
+	GPR_R12,
+	GPR_R13,
+	GPR_R14,
+	GPR_R15,
 };
 
 extern const uint8_t blob_start[], blob_end[], blob_dump[], blob_ud2[], blob_state_ud2[],
-	blob_divide[], blob_int3[], blob_enclu[], blob_count_loop[],
-	blob_count_end[];
+	blob_divide[], blob_int3[], blob_enclu[], blob_count_loop[], blob_count_end[];
 
 /* Address inside of a label of the blob */
 static inline uint64_t encl_label(const struct encl *e, const uint8_t *label)

@@ -170,7 +170,7 @@ static void on_signal(int sig, siginfo_t *info, void *context)
 	r[REG_RIP] += caught.skip;
 }
 
-static void catch(int sig)
+static void catch (int sig)
 {
 	struct sigaction sa = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO};
 
@@ -195,10 +195,10 @@ TEST(signals_without_vdso)
 	struct encl e;
 
 	encl_build(&e, &(struct encl_opts){.nssa = 8});
-	catch(SIGILL);
-	catch(SIGSEGV);
-	catch(SIGFPE);
-	catch(SIGBUS);
+	catch (SIGILL);
+	catch (SIGSEGV);
+	catch (SIGFPE);
+	catch (SIGBUS);
 	caught.skip = 3;
 	CHECK_EQ(encl_enclu(SGX_EENTER, encl_tcs(&e, 0), aep, OP_NOP), 0);
 	CHECK_EQ(caught.count, 0);
@@ -229,8 +229,8 @@ TEST(page_faults_without_vdso)
 	struct encl e;
 
 	encl_build(&e, &(struct encl_opts){.nssa = 8});
-	catch(SIGSEGV);
-	catch(SIGBUS);
+	catch (SIGSEGV);
+	catch (SIGBUS);
 	caught.skip = 3;
 	encl_enclu(SGX_EENTER, encl_tcs(&e, 0), aep, OP_READ8);
 	check_synthetic(&e, aep);
@@ -249,7 +249,7 @@ TEST(enclu_faults_without_vdso)
 	struct encl e;
 
 	encl_build(&e, &(struct encl_opts){0});
-	catch(SIGSEGV);
+	catch (SIGSEGV);
 	caught.skip = 3;
 	/* #GP: EEXIT and EREPORT outside, ERESUME at CSSA 0 */
 	encl_enclu(SGX_EEXIT, encl_tcs(&e, 0), aep, 0);
@@ -298,7 +298,7 @@ TEST(breakpoint_is_a_signal)
 	struct encl e;
 
 	encl_build(&e, &(struct encl_opts){0});
-	catch(SIGTRAP);
+	catch (SIGTRAP);
 	o = encl_op(&e, 0, OP_INT3, 0, 0, 0, 0);
 	CHECK_EQ(o.regs.rsi, 0x1d3); /* resumed behind INT3 */
 	CHECK_MEM((const void *)caught.rip, "\x0f\x01\xd7", 3);
@@ -320,8 +320,8 @@ TEST(access_from_outside)
 	struct encl e;
 
 	encl_build(&e, &(struct encl_opts){0});
-	catch(SIGSEGV);
-	catch(SIGBUS);
+	catch (SIGSEGV);
+	catch (SIGBUS);
 	caught.skip = 3; /* MOV r64, (r64) but from RSP, R12 and the like has three bytes */
 	CHECK_EQ(caught.count, 0);
 	load_skipping(e.base + ENCL_HOLE);

@@ -120,7 +120,8 @@ static void *adder(void *arg)
 				 .run.exception_vector,
 			 SGX_VEC_UD);
 		/* the frame becomes an entry that exits: RDI and RIP are the enclave's */
-		CHECK_EQ(encl_enter_fixed(&shared, tcs, SGX_ERESUME, 0, 0, 0, 0, 0).run.exception_vector,
+		CHECK_EQ(encl_enter_fixed(&shared, tcs, SGX_ERESUME, 0, 0, 0, 0, 0)
+				 .run.exception_vector,
 			 SGX_VEC_UD);
 		encl_write8(&shared, tcs,
 			    encl_gprsgx(&shared, tcs, 0) + offsetof(struct sgx_gprsgx, rip),

@@ -44,7 +44,7 @@ static void on_tick(int sig, siginfo_t *info, void *context)
 		__atomic_store_n(&stop, 1, __ATOMIC_RELEASE);
 }
 
-static void catch(int sig, void (*handler)(int, siginfo_t *, void *), int flags)
+static void catch (int sig, void (*handler)(int, siginfo_t *, void *), int flags)
 {
 	struct sigaction sa = {.sa_sigaction = handler, .sa_flags = SA_SIGINFO | flags};
 
@@ -60,7 +60,8 @@ static void timer(long us)
 
 static void count(unsigned int tcs)
 {
-	struct encl_op o = encl_op(&enclave, tcs, OP_COUNT, (uint64_t)&stop, 0, enclave.opts.xfrm, 0);
+	struct encl_op o =
+		encl_op(&enclave, tcs, OP_COUNT, (uint64_t)&stop, 0, enclave.opts.xfrm, 0);
 
 	CHECK_EQ(o.regs.r8, 0); /* what went out of step, see blob.S */
 	CHECK(o.regs.rdx > 0);
@@ -70,7 +71,7 @@ static void run_timer(int flags, uint64_t xfrm, int wanted)
 {
 	ticks_wanted = wanted;
 	encl_build(&enclave, &(struct encl_opts){.xfrm = xfrm});
-	catch(SIGALRM, on_tick, flags);
+	catch (SIGALRM, on_tick, flags);
 	timer(1000);
 	count(0);
 	timer(0);
@@ -105,7 +106,7 @@ TEST(timer_over_entries)
 {
 	ticks_wanted = 500;
 	encl_build(&enclave, &(struct encl_opts){.nssa = 4});
-	catch(SIGALRM, on_tick, 0);
+	catch (SIGALRM, on_tick, 0);
 	timer(200);
 	while (!__atomic_load_n(&stop, __ATOMIC_ACQUIRE)) {
 		struct encl_op o = encl_op(&enclave, 0, OP_NOP, 0, 0, 0, 0);
@@ -122,7 +123,7 @@ TEST(timer_over_exceptions)
 {
 	ticks_wanted = 300;
 	encl_build(&enclave, &(struct encl_opts){.nssa = 4});
-	catch(SIGALRM, on_tick, 0);
+	catch (SIGALRM, on_tick, 0);
 	timer(500);
 	CHECK_EQ(encl_enter_fixed(&enclave, 0, SGX_EENTER, OP_UD2, 0, 0, 0, 0).run.exception_vector,
 		 SGX_VEC_UD);
@@ -150,7 +151,7 @@ TEST(threads_under_tgkill)
 	ticks_wanted = 3000;
 	tcs_count = 3;
 	encl_build(&enclave, &(struct encl_opts){.tcs_count = 3, .xfrm = encl_xfrm()});
-	catch(SIGUSR1, on_tick, 0);
+	catch (SIGUSR1, on_tick, 0);
 	for (uintptr_t i = 0; i < 3; i++)
 		CHECK_EQ(pthread_create(&thread[i], NULL, counter, (void *)i), 0);
 	for (int i = 0; !__atomic_load_n(&stop, __ATOMIC_ACQUIRE); i++) {
@@ -184,7 +185,7 @@ TEST(handler_jumps_away)
 	struct encl_op o;
 
 	encl_build(&enclave, &(struct encl_opts){0});
-	catch(SIGALRM, jump_away, 0);
+	catch (SIGALRM, jump_away, 0);
 	if (!sigsetjmp(away, 1)) {
 		timer(1000);
 		encl_enter_fixed(&enclave, 0, SGX_EENTER, OP_SPIN, (uint64_t)&stop,
@@ -224,7 +225,7 @@ TEST(handler_enters)
 	ticks_wanted = 300;
 	tcs_count = 2;
 	encl_build(&enclave, &(struct encl_opts){.tcs_count = 2, .xfrm = encl_xfrm()});
-	catch(SIGALRM, enter_in_handler, 0);
+	catch (SIGALRM, enter_in_handler, 0);
 	timer(1000);
 	count(0);
 	timer(0);
@@ -249,7 +250,7 @@ TEST(blocked_signal_waits)
 
 	ticks_wanted = 1000000;
 	encl_build(&enclave, &(struct encl_opts){0});
-	catch(SIGUSR1, on_tick, 0);
+	catch (SIGUSR1, on_tick, 0);
 	sigemptyset(&set);
 	sigaddset(&set, SIGUSR1);
 	CHECK_EQ(pthread_sigmask(SIG_BLOCK, &set, NULL), 0);
@@ -281,8 +282,8 @@ TEST(sent_fault_signals)
 
 	ticks_wanted = 200;
 	encl_build(&enclave, &(struct encl_opts){.xfrm = encl_xfrm()});
-	catch(SIGSEGV, on_tick, 0);
-	catch(SIGILL, on_tick, 0);
+	catch (SIGSEGV, on_tick, 0);
+	catch (SIGILL, on_tick, 0);
 	CHECK_EQ(pthread_create(&thread, NULL, send_faults, &self), 0);
 	count(0);
 	CHECK_EQ(pthread_join(thread, NULL), 0);

@@ -52,8 +52,8 @@ static int look(long rdi, long rsi, long rdx, long rsp, long r8, long r9,
 
 static void check_frame(struct encl *e, const struct probe *p, uint64_t xfrm)
 {
-	const struct sgx_gprsgx *gpr = (const void *)(p->frame + e->opts.ssaframesize * ENCL_PAGE -
-						      sizeof(*gpr));
+	const struct sgx_gprsgx *gpr =
+		(const void *)(p->frame + e->opts.ssaframesize * ENCL_PAGE - sizeof(*gpr));
 	const uint64_t *gprs = (const uint64_t *)gpr;
 	uint64_t bv;
 	uint32_t mxcsr;

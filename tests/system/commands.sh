@@ -43,19 +43,20 @@ said() {
 check 'run true' 0 "$swsgx" run true
 check 'run false' 1 "$swsgx" run false
 check 'exit status' 42 "$swsgx" run -- sh -c 'exit 42'
-check 'not found' 127 "$swsgx" run -- /nonexistent/program
-said 'cannot run /nonexistent/program'
-check 'not found in PATH' 127 "$swsgx" run -- no-such-program-anywhere
+check 'not found' 127 "$swsgx" run -- "$tmp/none/program"
+said "cannot run $tmp/none/program"
+check 'not found in PATH' 127 env PATH=/usr/bin:/bin "$swsgx" run -- no-such-program-anywhere
 : >"$tmp/plain"
 check 'not executable' 126 "$swsgx" run -- "$tmp/plain"
 check 'a folder' 126 "$swsgx" run -- "$tmp"
 printf '#!/bin/sh\nexit 5\n' >"$tmp/script" && chmod +x "$tmp/script"
 check 'a script' 5 "$swsgx" run -- "$tmp/script"
-printf '#!/nonexistent/interpreter\n' >"$tmp/bad" && chmod +x "$tmp/bad"
+printf "#!$tmp/none/interpreter\n" >"$tmp/bad" && chmod +x "$tmp/bad"
 check 'a script without interpreter' 127 "$swsgx" run -- "$tmp/bad"
-for sig in TERM INT KILL SEGV ILL; do
-	check "killed by SIG$sig" "$((128 + $(kill -l $sig)))" \
-		sh -c '"$0" run -- sh -c "kill -$1 \$\$"' "$swsgx" $sig
+for sig in INT:2 ILL:4 KILL:9 SEGV:11 TERM:15; do
+	# the status that a shell makes of it
+	check "killed by SIG${sig%:*}" $((128 + ${sig#*:})) \
+		sh -c '"$0" run -- sh -c "kill -$1 \$\$"; exit $?' "$swsgx" "${sig%:*}"
 done
 check 'an enclave' 0 "$swsgx" run -- "$victim" once
 
@@ -83,7 +84,7 @@ check 'no standard input' 0 sh -c '"$0" run -- "$1" once <&-' "$swsgx" "$victim"
 
 # --- environment
 check 'no HOME, no XDG' 0 env -i "PATH=$PATH" "$swsgx" run -- "$victim" once
-check 'HOME that is not there' 0 env HOME=/nonexistent "$swsgx" run -- "$victim" once
+check 'HOME that is not there' 0 env HOME="$tmp/none" "$swsgx" run -- "$victim" once
 check 'empty environment' 0 env -i "$swsgx" run -- "$victim" once
 check 'few descriptors' 0 sh -c 'ulimit -n 32; "$0" run -- "$1" once' "$swsgx" "$victim"
 check 'ignored signals' 0 sh -c 'trap "" ILL SEGV BUS SYS TRAP FPE; "$0" run -- "$1" once' \
@@ -93,7 +94,7 @@ check 'ignored signals' 0 sh -c 'trap "" ILL SEGV BUS SYS TRAP FPE; "$0" run -- 
 number=$((number + 1))
 timeout 60 "$swsgx" run -- "$swsgx" run -- "$victim" once >"$tmp/out" 2>"$tmp/err" </dev/null
 got=$?
-if [ $got = 0 ] || { [ $got = 125 ] && [ -s "$tmp/err" ]; }; then
+if [ $got = 0 ] || { [ $got -ge 125 ] && [ $got -le 126 ] && grep -q '^swsgx' "$tmp/err"; }; then
 	echo "ok $number - swsgx run in swsgx run"
 else
 	failed=1
@@ -160,13 +161,13 @@ check 'measure half a file' 1 "$swsgx" measure "$tmp/half.elf"
 check 'measure an empty file' 1 "$swsgx" measure "$tmp/plain"
 check 'measure a folder' 1 "$swsgx" measure "$tmp"
 check 'measure what is not there' 1 "$swsgx" measure "$tmp/none"
+check 'a key' 0 "$swsgx" sign --new-key "$tmp/k.pem"
 # e_phoff, e_phnum, and p_offset, p_vaddr, p_filesz, p_memsz of the first segment
 for at in 32 56 72 80 96 104; do
 	cp "$hello" "$tmp/lie.elf" && chmod +w "$tmp/lie.elf"
 	printf '\377\377' | dd of="$tmp/lie.elf" bs=1 seek=$at conv=notrunc 2>/dev/null
 	check "measure a lie at $at" 1 "$swsgx" measure "$tmp/lie.elf"
-	check "sign a lie at $at" 1 "$swsgx" sign --new-key "$tmp/k.pem" --force --out "$tmp/s" \
-		"$tmp/lie.elf"
+	check "sign a lie at $at" 1 "$swsgx" sign --key "$tmp/k.pem" --out "$tmp/s" "$tmp/lie.elf"
 done
 
 echo "1..$number"

@@ -237,16 +237,16 @@ static void *unmapper(void *arg)
 		CHECK_SYS(mprotect(at, 8 * 4096, PROT_NONE));
 		CHECK_SYS(mprotect(at, 8 * 4096, PROT_READ | PROT_WRITE));
 		CHECK_SYS(munmap(at, 4096));
-		CHECK(mmap(at, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
-			   -1, 0) == at);
+		CHECK(mmap(at, 4096, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == at);
 	}
 	return NULL;
 }
 
 TEST(source_that_goes)
 {
-	uint8_t *src = mmap(NULL, 64 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-			    -1, 0);
+	uint8_t *src =
+		mmap(NULL, 64 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	pthread_t thread;
 	struct encl e;
 
@@ -309,8 +309,8 @@ static uint64_t inside, stop;
 static void *spin(void *arg)
 {
 	struct encl *e = arg;
-	struct encl_op o = encl_enter(e, 0, SGX_EENTER, OP_SPIN, (uint64_t)&stop, (uint64_t)&inside,
-				      0, 0);
+	struct encl_op o =
+		encl_enter(e, 0, SGX_EENTER, OP_SPIN, (uint64_t)&stop, (uint64_t)&inside, 0, 0);
 
 	/* the next fetch faults, and the vDSO says so */
 	CHECK(o.run.function == SGX_ERESUME && o.run.exception_vector == SGX_VEC_PF);

@@ -121,11 +121,11 @@ TEST(create_secs_fields)
 		s.size = sizes[i];
 		CHECK_EQ(create_raw(e.fd, &s), -EINVAL);
 	}
-#define EIO_WITH(field, value)                           \
-	do {                                             \
-		s = good;                                \
-		s.field = (value);                       \
-		CHECK_EQ(create_raw(e.fd, &s), -EIO);    \
+#define EIO_WITH(field, value)                        \
+	do {                                          \
+		s = good;                             \
+		s.field = (value);                    \
+		CHECK_EQ(create_raw(e.fd, &s), -EIO); \
 	} while (0)
 	EIO_WITH(size, 4096); /* less than two pages */
 	EIO_WITH(size, 1); /* a power of two */
@@ -198,12 +198,21 @@ TEST(add_arguments)
 TEST(add_secinfo)
 {
 	static const uint64_t bad[] = {
-		0, REG(1) ^ 0x100, /* SECS; 3 = VA */
-		(uint64_t)SGX_PT_TRIM << 8 | 1, (uint64_t)0xff << 8,
-		REG(2), REG(6), /* W without R */
-		TCS | 1, TCS | 3, TCS | 7,
-		REG(1) | SGX_SECINFO_PENDING_BIT, REG(1) | SGX_SECINFO_MODIFIED_BIT,
-		REG(1) | SGX_SECINFO_PR_BIT, REG(1) | 1 << 6, REG(1) | 1ull << 16, REG(1) | 1ull << 63,
+		0,
+		REG(1) ^ 0x100, /* SECS; 3 = VA */
+		(uint64_t)SGX_PT_TRIM << 8 | 1,
+		(uint64_t)0xff << 8,
+		REG(2),
+		REG(6), /* W without R */
+		TCS | 1,
+		TCS | 3,
+		TCS | 7,
+		REG(1) | SGX_SECINFO_PENDING_BIT,
+		REG(1) | SGX_SECINFO_MODIFIED_BIT,
+		REG(1) | SGX_SECINFO_PR_BIT,
+		REG(1) | 1 << 6,
+		REG(1) | 1ull << 16,
+		REG(1) | 1ull << 63,
 	};
 	struct sgx_secinfo_arch info = {.flags = REG(3)};
 	struct sgx_enclave_add_pages a = {
@@ -370,11 +379,11 @@ TEST(init_sigstruct)
 	struct encl e;
 
 	encl_build(&e, &(struct encl_opts){.no_init = true, .no_map = true});
-#define EPERM_WITH(field)                                   \
-	do {                                                \
-		s = e.sigstruct;                            \
-		s.field ^= 1;                               \
-		CHECK_EQ(init_with(&e, &s), -EPERM);        \
+#define EPERM_WITH(field)                            \
+	do {                                         \
+		s = e.sigstruct;                     \
+		s.field ^= 1;                        \
+		CHECK_EQ(init_with(&e, &s), -EPERM); \
 	} while (0)
 	EPERM_WITH(header[0]);
 	EPERM_WITH(header2[15]);

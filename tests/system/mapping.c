@@ -10,9 +10,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define PROT_RW	  (PROT_READ | PROT_WRITE)
-#define PROT_RWX  (PROT_RW | PROT_EXEC)
-
+#define PROT_RW	 (PROT_READ | PROT_WRITE)
+#define PROT_RWX (PROT_RW | PROT_EXEC)
 
 static int map_at(struct encl *e, uint64_t offset, uint64_t size, int prot, int flags)
 {

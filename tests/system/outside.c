@@ -111,7 +111,8 @@ static bool all_free(void)
 		  "import json, sys\n"
 		  "d = json.load(sys.stdin)\n"
 		  "e = d[\"epc\"]\n"
-		  "sys.exit(0 if e[\"free\"] == e[\"total\"] and not d[\"enclaves\"] else 1)'") == 0;
+		  "sys.exit(0 if e[\"free\"] == e[\"total\"] and not d[\"enclaves\"] else 1)'") ==
+	       0;
 }
 
 /* The machine learns of a death a moment later. */
@@ -167,8 +168,8 @@ static pid_t daemon_of(const char *name)
 	char command[128];
 	long pid;
 
-	snprintf(command, sizeof(command),
-		 "\"$SWSGX\" machine list | sed -n 's/^%s *pid //p'", name);
+	snprintf(command, sizeof(command), "\"$SWSGX\" machine list | sed -n 's/^%s *pid //p'",
+		 name);
 	pid = number(command);
 	CHECK(pid > 1);
 	return (pid_t)pid;

@@ -185,8 +185,8 @@ static int done;
 static void *work(void *arg)
 {
 	while (!__atomic_load_n(&done, __ATOMIC_ACQUIRE))
-		encl_op(&shared, (unsigned int)(uintptr_t)arg, OP_ADD, shared.base + ENCL_DATA, 0, 50,
-			0);
+		encl_op(&shared, (unsigned int)(uintptr_t)arg, OP_ADD, shared.base + ENCL_DATA, 0,
+			50, 0);
 	return NULL;
 }
 

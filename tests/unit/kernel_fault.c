@@ -159,9 +159,8 @@ TEST(fault_grants_what_epcm_and_mapping_allow)
 				CHECK_EQ(mm.addr, cases[i].addr & ~0xfffull);
 			/* a fetch without PROT_EXEC is the page tables', not the EPCM's */
 			sgx = cases[i].access & SGX_PF_I ? 0 : SGX_PF_SGX;
-			CHECK_EQ(code, cases[i].access | (cases[i].verdict == SGX_FAULT_PF
-								  ? SGX_PF_P | sgx
-								  : 0));
+			sgx = cases[i].verdict == SGX_FAULT_PF ? SGX_PF_P | sgx : 0;
+			CHECK_EQ(code, cases[i].access | sgx);
 		}
 		if (!init)
 			kfx_release(&e);
