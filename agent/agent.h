@@ -88,6 +88,8 @@ struct agent_window {
 	uint64_t nr;
 	int32_t exec_fd;	/* private socket of an exec transaction, -1 */
 	uint32_t suspend;	/* rt_sigsuspend: mask below was in force */
+	int32_t dumpable;	/* of the process, before the exec transaction */
+	uint32_t rsvd;
 	uint64_t mask;
 };
 
@@ -105,6 +107,7 @@ struct agent_thread {
 	agent_siginfo pending_info[6];
 	struct lp_state lp;
 	struct sgx_tcs_slot *entering;	/* slot that an entry under way may have taken */
+	uint64_t outside_rsp, outside_rbp; /* at the last entry, for an AEX without its SSA */
 	struct agent_window window;
 	struct agent_sigtable own_table; /* for a child in shared memory (vfork) */
 };
@@ -227,7 +230,6 @@ void agent_panic_at(uint32_t code, uint32_t line, uint64_t value) __attribute__(
 enum agent_panic_code {
 	AGENT_PANIC_NESTED = 1,		/* a fault in the agent itself */
 	AGENT_PANIC_BLOCKS,		/* no thread block left */
-	AGENT_PANIC_SSA,		/* AEX could not store its frame */
 	AGENT_PANIC_FRAME,		/* a signal frame of a shape we do not know */
 	AGENT_PANIC_CLONE,		/* a clone slot in a state it cannot be in */
 };

@@ -83,11 +83,27 @@ static uint64_t tcs_table_size(const struct agent_encl *e)
 	return PAGE_UP((e->secs.size >> SGX_PAGE_SHIFT) * sizeof(struct sgx_tcs_slot));
 }
 
-/*
- * An entry for a new enclave, the one that was dropped longest ago.  NULL: as
- * many as this process may know at once.
- */
-static struct agent_encl *encl_new(uint64_t id)
+/* Enclaves that were closed and never mapped, so that no munmap told of their end */
+static void encl_sweep(void)
+{
+	uint32_t i;
+
+	for (i = 0; i < AGENT_ENCLAVES; i++) {
+		struct agent_encl *e = &PROC->encl[i];
+		struct proto_slot *slot = e->id ? rpc_begin(PROTO_OP_LOOKUP, 0) : NULL;
+
+		if (!slot)
+			continue;
+		slot->a0 = PROC->memfd_dev;
+		slot->a1 = e->id;
+		if (rpc_call(slot) == -ENOTTY)
+			encl_drop(e);
+		rpc_end(slot);
+	}
+}
+
+/* An entry for a new enclave, the one that was dropped longest ago. */
+static struct agent_encl *encl_find_free(uint64_t id)
 {
 	uint32_t i;
 
@@ -108,19 +124,30 @@ static struct agent_encl *encl_new(uint64_t id)
 	return NULL;
 }
 
+/* NULL: as many as this process may know at once. */
+static struct agent_encl *encl_new(uint64_t id)
+{
+	struct agent_encl *e = encl_find_free(id);
+
+	if (e)
+		return e;
+	encl_sweep();
+	return encl_find_free(id);
+}
+
 /* Ask the daemon what there is to know of an enclave. */
 struct agent_encl *encl_attach(uint64_t id, bool refresh)
 {
 	struct proto_encl_view view;
 	struct proto_slot *slot;
-	struct agent_encl *e;
+	struct agent_encl *e, *made = NULL;
 	int fd = -1;
 	long ret;
 
 	agent_lock(&PROC->encl_lock);
 	e = encl_by_id(id);
 	if (!e)
-		e = encl_new(id);
+		e = made = encl_new(id);
 	if (!e || (e->created && !refresh))
 		goto out;
 	slot = rpc_begin(PROTO_OP_ATTACH, id);
@@ -150,6 +177,8 @@ struct agent_encl *encl_attach(uint64_t id, bool refresh)
 	}
 	goto out;
 fail:
+	if (made)
+		encl_drop(made);
 	e = NULL;
 out:
 	if (fd >= 0)
@@ -251,7 +280,7 @@ static long encl_mmap(agent_ucontext *uc, int fd, uint64_t id)
 	if (!uc_arg(uc, 1))
 		return -EINVAL;
 	/* Linux: an enclave is shared or nothing */
-	if ((flags & MAP_TYPE) == MAP_PRIVATE)
+	if ((flags & MAP_TYPE) != MAP_SHARED && (flags & MAP_TYPE) != MAP_SHARED_VALIDATE)
 		return -EINVAL;
 	if (!size || ((flags & MAP_FIXED) && (addr & ~SGX_PAGE_MASK)))
 		return size ? -EINVAL : -ENOMEM;
@@ -341,7 +370,8 @@ long mem_do_mmap(struct agent_thread *t, agent_ucontext *uc)
 		break;
 	}
 	ret = agent_pass(uc);
-	if (!is_error(ret) && (prot & PROT_EXEC) && !PROC->cpuid_faulting)
+	if (!is_error(ret) && (prot & PROT_EXEC) && !PROC->cpuid_faulting &&
+	    (uc_arg(uc, 3) & MAP_TYPE) == MAP_PRIVATE)
 		cpuid_patch_mapping(fd, (uint64_t)ret, uc_arg(uc, 1), uc_arg(uc, 5),
 				    (uint32_t)prot);
 	return ret;
@@ -397,6 +427,9 @@ long mem_do_mremap(agent_ucontext *uc)
 {
 	if (touches_enclave(uc_arg(uc, 0), uc_arg(uc, 1)))
 		return -EFAULT;
+	if (uc_arg(uc, 3) & MREMAP_FIXED)
+		/* what is there goes */
+		tell_unmap(uc_arg(uc, 4), uc_arg(uc, 4) + PAGE_UP(uc_arg(uc, 2)));
 	return agent_pass(uc);
 }
 

@@ -31,6 +31,8 @@
 #define MSG_CMSG_CLOEXEC 0x40000000
 #define MSG_NOSIGNAL	0x4000
 #define SPIN_ROUNDS	2000
+#define SPIN_WOKEN	500	/* the daemon slept: it may want this very CPU */
+#define CPUNODE_SEG	0x7b	/* its limit has the number of the CPU, as for the vDSO */
 #define WAIT_MS		100
 
 struct msghdr_k {
@@ -221,6 +223,9 @@ bool rpc_connect(void)
 {
 	if (__atomic_load_n(&PROC->connected, __ATOMIC_ACQUIRE))
 		return PROC->connected == 1;
+	/* a vfork child: descriptors that it makes are not the process' */
+	if ((uint32_t)sys0(__NR_getpid) != PROC->pid)
+		return false;
 	agent_lock(&PROC->connect_lock);
 	if (!PROC->connected) {
 		bool ok = connect_locked();
@@ -301,10 +306,22 @@ static bool daemon_hung_up(void)
 	return sys3(__NR_poll, &p, 1, 0) > 0 && (p.revents & (POLLHUP | POLLERR | POLLNVAL));
 }
 
-/* Wait for DONE: a short spin where another CPU can run the daemon, then sleep. */
-static bool wait_done(struct proto_slot *slot)
+/* Number of the CPU + 1; 0: unknown */
+static uint32_t this_cpu(void)
 {
-	uint32_t i, spins = AGENT_CHANNEL->spin ? SPIN_ROUNDS : 0;
+	uint32_t limit = 0, ok;
+
+	__asm__("lsl %[seg], %[limit]\n\tsetz %b[ok]\n\tmovzbl %b[ok], %[ok]"
+		: [limit] "+r"(limit), [ok] "=q"(ok)
+		: [seg] "r"(CPUNODE_SEG)
+		: "cc");
+	return ok ? (limit & 0xfff) + 1 : 0;
+}
+
+/* Wait for DONE: a short spin where another CPU can run the daemon, then sleep. */
+static bool wait_done(struct proto_slot *slot, uint32_t spins)
+{
+	uint32_t i;
 	struct timespec ts = { 0, WAIT_MS * 1000000l };
 
 	for (i = 0; i < spins; i++) {
@@ -336,6 +353,7 @@ void rpc_post(struct proto_slot *slot)
 
 	if (rpc_lost())
 		return;
+	slot->cpu = this_cpu();
 	__atomic_store_n(&slot->state, PROTO_POSTED, __ATOMIC_RELEASE);
 	__atomic_fetch_add(&ch->doorbell, 1, __ATOMIC_SEQ_CST);
 	if (__atomic_load_n(&ch->daemon_sleeps, __ATOMIC_SEQ_CST))
@@ -344,10 +362,16 @@ void rpc_post(struct proto_slot *slot)
 
 long rpc_wait(struct proto_slot *slot)
 {
+	struct proto_channel *ch = AGENT_CHANNEL;
+	uint32_t spins = 0;
+
 	/* lost before it was posted: it will not be done */
 	if (PROC->connected != 1)
 		return -EIO;
-	return wait_done(slot) ? slot->ret : -EIO;
+	if (ch->spin && (!slot->cpu || slot->cpu != ch->daemon_cpu))
+		spins = __atomic_load_n(&ch->daemon_sleeps, __ATOMIC_RELAXED) ? SPIN_WOKEN :
+										 SPIN_ROUNDS;
+	return wait_done(slot, spins) ? slot->ret : -EIO;
 }
 
 long rpc_call(struct proto_slot *slot)

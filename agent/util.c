@@ -131,8 +131,6 @@ static const char *panic_name(uint32_t code)
 		return "fault inside the agent";
 	case AGENT_PANIC_BLOCKS:
 		return "too many threads";
-	case AGENT_PANIC_SSA:
-		return "asynchronous exit could not write its SSA frame";
 	case AGENT_PANIC_FRAME:
 		return "signal frame of unknown shape";
 	case AGENT_PANIC_CLONE:

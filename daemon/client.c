@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,6 +33,9 @@
 #define SPIN_MAX 1024u
 #define SPIN_MIN 8u
 #define SOON_NS	 50000
+
+/* Calls that both ends make on one CPU before the service thread leaves it */
+#define PATIENCE_MAX 4096u
 
 static long futex(uint32_t *word, int op, uint32_t value)
 {
@@ -162,11 +166,52 @@ static int64_t now_ns(void)
 	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
+void client_leave_cpu(int cpu)
+{
+	cpu_set_t all, others;
+
+	if (sched_getaffinity(0, sizeof(all), &all))
+		return;
+	others = all;
+	CPU_CLR((unsigned)cpu, &others);
+	/* there and free again: where it runs is the scheduler's to say */
+	if (CPU_COUNT(&others) && !sched_setaffinity(0, sizeof(others), &others))
+		(void)sched_setaffinity(0, sizeof(all), &all);
+}
+
+/*
+ * A scheduler that puts both ends of a call on one CPU makes two switches of each,
+ * and spinning there keeps the other end from running.  Move, but not for ever.
+ * Return: true if the other end seems to have a CPU of its own.
+ */
+static bool beside(struct client *c, const struct sgx_call *call, unsigned *together,
+		   unsigned *patience)
+{
+	int cpu = sched_getcpu();
+
+	__atomic_store_n(&c->channel->daemon_cpu, (uint32_t)(cpu + 1), __ATOMIC_RELAXED);
+	if (cpu < 0 || call->slot.cpu != (uint32_t)cpu + 1) {
+		*together = 0;
+		return true;
+	}
+	if (++*together < *patience)
+		return false;
+	*together = 0;
+	if (*patience < PATIENCE_MAX)
+		*patience *= 2;
+	client_leave_cpu(cpu);
+	__atomic_store_n(&c->channel->daemon_cpu, (uint32_t)(sched_getcpu() + 1),
+			 __ATOMIC_RELAXED);
+	return true;
+}
+
 static void *service(void *arg)
 {
 	struct client *c = arg;
 	struct proto_channel *ch = c->channel;
 	uint32_t budget = c->machine->spin ? SPIN_MIN : 0, bell;
+	unsigned together = 0, patience = 2;
+	bool alone = true;
 	struct sgx_call *call = calloc(1, sizeof(*call));
 
 	if (!call) {
@@ -178,13 +223,15 @@ static void *service(void *arg)
 		int64_t asleep;
 
 		bell = __atomic_load_n(&ch->doorbell, __ATOMIC_ACQUIRE);
-		if (serve_posted(c, call))
+		if (serve_posted(c, call)) {
+			alone = !budget || beside(c, call, &together, &patience);
 			continue;
-		while (spins < budget && __atomic_load_n(&ch->doorbell, __ATOMIC_ACQUIRE) == bell) {
+		}
+		while (alone && spins < budget && __atomic_load_n(&ch->doorbell, __ATOMIC_ACQUIRE) == bell) {
 			__builtin_ia32_pause();
 			spins++;
 		}
-		if (spins < budget) {
+		if (alone && spins < budget) {
 			budget = budget < SPIN_MAX / 2 ? 2 * budget : SPIN_MAX;
 			continue;
 		}

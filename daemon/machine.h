@@ -94,6 +94,7 @@ struct prefiller {
 	struct enclave *queue; /* with a reference to each */
 	pthread_t thread;
 	bool started, failed, stop;
+	int cpu; /* whose thread has queued something */
 };
 
 void prefill_init(struct machine *m);
@@ -219,6 +220,8 @@ struct client {
 /* Takes the descriptors, also on failure. */
 int client_connect(struct machine *m, pid_t pid, int private_fd, int uffd);
 void client_end(struct client *c);
+/* The calling thread's CPU is wanted by another: go to another one, if there is any. */
+void client_leave_cpu(int cpu);
 int client_attach(struct client *c, const struct enclave *e);
 int client_send(struct client *c, enum proto_msg_type type, uint32_t slot, const int *fds,
 		uint32_t count);

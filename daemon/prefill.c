@@ -26,6 +26,7 @@
 
 #include <errno.h>
 #include <linux/userfaultfd.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -111,6 +112,7 @@ static void *worker(void *arg)
 	struct machine *m = arg;
 	struct prefiller *p = &m->prefill;
 	struct enclave *e;
+	int cpu;
 
 	pthread_mutex_lock(&p->lock);
 	for (;;) {
@@ -121,7 +123,10 @@ static void *worker(void *arg)
 			break; /* stopped, and no reference is left in the queue */
 		p->queue = e->window.queue_next;
 		e->window.queued = false;
+		cpu = p->cpu;
 		pthread_mutex_unlock(&p->lock);
+		if (cpu >= 0 && cpu == sched_getcpu())
+			client_leave_cpu(cpu);
 		while (step_locked(e))
 			;
 		enclave_put(e);
@@ -146,6 +151,7 @@ static void enqueue(struct enclave *e)
 		e->window.queued = true;
 		e->window.queue_next = p->queue;
 		p->queue = e;
+		p->cpu = sched_getcpu();
 		pthread_cond_signal(&p->work);
 	}
 	pthread_mutex_unlock(&p->lock);

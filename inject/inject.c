@@ -433,7 +433,7 @@ static int at_exec(pid_t pid, const struct proto_exec *exec, const char **what)
 		ptrace(PTRACE_DETACH, pid, 0, 0);
 		return ret;
 	}
-	ptrace(PTRACE_DETACH, pid, 0, 0);
+	ptrace(PTRACE_DETACH, pid, 0, r.trap_sent ? SIGTRAP : 0);
 	return 1;
 }
 

@@ -17,6 +17,7 @@ int remote_wait(pid_t pid, int *status)
 
 int remote_run(struct remote *r, const struct user_regs_struct *regs)
 {
+	siginfo_t info;
 	int status, ret;
 
 	if (ptrace(PTRACE_SETREGS, r->pid, 0, regs) < 0)
@@ -28,11 +29,15 @@ int remote_run(struct remote *r, const struct user_regs_struct *regs)
 		if (ret < 0)
 			return ret;
 		/* a group stop or an interrupt has an event: go on */
-		if (WSTOPSIG(status) == SIGTRAP && status >> 16 == 0)
-			return 0;
-		if (status >> 16 == 0)
-			/* a fault of what we run there: all else is blocked */
+		if (status >> 16)
+			continue;
+		/* a fault of what we run there: all else is blocked */
+		if (WSTOPSIG(status) != SIGTRAP ||
+		    ptrace(PTRACE_GETSIGINFO, r->pid, 0, &info) < 0)
 			return -EFAULT;
+		if (info.si_code == SI_KERNEL) /* INT3 */
+			return 0;
+		r->trap_sent = 1;
 	}
 }
 

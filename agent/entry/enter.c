@@ -76,6 +76,8 @@ struct cpu_result enter_prepare(struct agent_thread *t, struct lp_gprs *regs, ui
 		r = cpu_pf(bad, SGX_PF_P | SGX_PF_W | SGX_PF_U | SGX_PF_SGX);
 		goto undo;
 	}
+	t->outside_rsp = regs->rsp;
+	t->outside_rbp = regs->rbp;
 	gpr = (struct sgx_gprsgx *)lp_ssa_gprsgx(secs, tcs, frame);
 	if (!resume) {
 		lp_eenter(&t->lp, secs, tcs, gpr, next_rip, regs);

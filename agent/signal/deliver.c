@@ -39,14 +39,23 @@ uint8_t *uc_xsave(const agent_ucontext *uc, uint64_t *size)
 	return fp;
 }
 
-/* Linux: a handler starts with the initial FPU state. */
+#define XFEATURE_PKRU	(1ull << 9)
+
+/*
+ * Linux: a handler starts with the initial FPU state.  The frame has the
+ * components that it says, which need not be all of XCR0 (AMX is by permission);
+ * PKRU's initial value is the kernel's own matter and stays.
+ */
 static void fpstate_init(agent_ucontext *uc)
 {
+	const struct _fpx_sw_bytes *sw;
 	uint64_t size;
 	uint8_t *fp = uc_xsave(uc, &size);
 
-	if (fp && size > 576)
-		lp_xsave_init(fp, ~0ull, &PROC->xsave);
+	if (!fp || size <= 576)
+		return;
+	sw = (const void *)(fp + offsetof(struct _fpstate_64, sw_reserved));
+	lp_xsave_init(fp, sw->xfeatures & ~XFEATURE_PKRU, &PROC->xsave);
 }
 
 /* Kill by the default action: native disposition, then the signal to ourselves. */
@@ -72,10 +81,15 @@ static void default_action(struct agent_thread *t, agent_ucontext *uc, int sig,
 		die_of(t, uc, sig, info);
 	/*
 	 * Others are native when they have the default action: this one was
-	 * reset between the kernel's choice and now.  Send it again.
+	 * reset between the kernel's choice and now (or a fork copied the table in
+	 * that moment).  Send it again.
 	 */
-	else
+	else {
+		struct agent_sigaction dfl = { 0 };
+
+		sys4(__NR_rt_sigaction, sig, &dfl, 0, 8);
 		sys4(__NR_rt_tgsigqueueinfo, sys0(__NR_getpid), t->tid, sig, info);
+	}
 }
 
 static uint64_t frame_top(const struct agent_thread *t, const agent_ucontext *uc, uint64_t flags)

@@ -47,6 +47,7 @@ static long exec_ask(struct agent_thread *t, agent_ucontext *uc, int *private_fd
 	msg.exec.command_fd = PROC->fd_base;
 	fds[0] = pair[1];
 	/* the daemon must be allowed to trace us: not after a set-uid, not under Yama */
+	t->window.dumpable = (int32_t)sys1(__NR_prctl, PR_GET_DUMPABLE);
 	sys2(__NR_prctl, PR_SET_DUMPABLE, 1);
 	if (sys2(__NR_prctl, PR_SET_PTRACER, PROC->daemon_pid) == -EINVAL)
 		/* no Yama, or another pid namespace, where the daemon has no number */
@@ -80,6 +81,8 @@ void proc_exec_abandon(struct agent_thread *t)
 		rpc_recv_private(sock, &msg, NULL, &count, 1);
 	sys1(__NR_close, sock);
 	t->window.exec_fd = -1;
+	if (!t->window.dumpable)
+		sys2(__NR_prctl, PR_SET_DUMPABLE, 0);
 }
 
 long proc_do_execve(struct agent_thread *t, agent_ucontext *uc)

@@ -132,6 +132,7 @@ static bool simple_call(struct agent_thread *t, agent_ucontext *uc, long *ret)
 		*ret = mem_do_munmap(uc);
 		return true;
 	case __NR_mprotect:
+	case __NR_pkey_mprotect:
 		*ret = mem_do_mprotect(uc);
 		return true;
 	case __NR_mremap:

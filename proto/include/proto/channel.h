@@ -77,8 +77,8 @@ enum proto_dev {
  *	done = 0
  *	loop:
  *		arg = the caller's struct with src, offset += done, length -= done
- *		src_uaddr = arg.src; the next min(length / 4096, PROTO_BULK_PAGES)
- *			pages into the bulk area; src_pages = how many could be
+ *		src_uaddr = arg.src; the next pages, at most PROTO_BULK_PAGES,
+ *			into the bulk area; src_pages = how many could be
  *			read, src_status = 0 or the error of the one after them
  *		flags = BULK | (done == 0 ? FIRST : 0) |
  *			(these pages reach the end of length ? LAST : 0) |
@@ -169,7 +169,9 @@ struct proto_slot {
 	uint32_t fds;		/* descriptors sent over the socket with this answer */
 	uint32_t writeback;	/* bytes of data[] to copy to writeback_uaddr; 0: none */
 	uint64_t writeback_uaddr;
-	uint64_t rsvd[4];
+	uint32_t cpu;		/* request: CPU of the agent's thread + 1; 0 unknown; a hint */
+	uint32_t rsvd0;
+	uint64_t rsvd[3];
 	uint8_t data[PROTO_DATA_SIZE];	/* both ways */
 } __attribute__((aligned(64)));
 
@@ -188,7 +190,8 @@ struct proto_channel {
 	uint32_t panic_line;
 	uint64_t panic_value;
 	uint32_t bulk_owner[PROTO_BULKS];	/* agent: slot number + 1, 0 free; CAS */
-	uint32_t rsvd[16];
+	uint32_t daemon_cpu;		/* daemon: CPU of its thread + 1; 0 unknown; a hint */
+	uint32_t rsvd[15];
 	struct proto_slot slot[PROTO_SLOTS];
 };
 
