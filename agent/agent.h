@@ -35,21 +35,21 @@ typedef struct ucontext agent_ucontext;
 
 /* not in the ABI headers */
 #ifndef SS_DISABLE
-#define SS_ONSTACK	1
-#define SS_DISABLE	2
+#define SS_ONSTACK 1
+#define SS_DISABLE 2
 #endif
 #ifndef SS_AUTODISARM
-#define SS_AUTODISARM	(1u << 31)
+#define SS_AUTODISARM (1u << 31)
 #endif
 
-#define SIGBIT(sig)	(1ull << ((sig) - 1))
+#define SIGBIT(sig) (1ull << ((sig)-1))
 /* The agent's own signals: never blocked in the kernel's mask */
-#define AGENT_SIGNALS \
-	(SIGBIT(SIGILL) | SIGBIT(SIGSEGV) | SIGBIT(SIGBUS) | SIGBIT(SIGFPE) | \
-	 SIGBIT(SIGTRAP) | SIGBIT(SIGSYS))
+#define AGENT_SIGNALS                                                                           \
+	(SIGBIT(SIGILL) | SIGBIT(SIGSEGV) | SIGBIT(SIGBUS) | SIGBIT(SIGFPE) | SIGBIT(SIGTRAP) | \
+	 SIGBIT(SIGSYS))
 #define ASYNC_SIGNALS	(~AGENT_SIGNALS)
 
-#define AGENT_ADDR(off)	((void *)((uint64_t)PROTO_AGENT_BASE + (off)))
+#define AGENT_ADDR(off) ((void *)((uint64_t)PROTO_AGENT_BASE + (off)))
 #define AGENT_CHANNEL	((struct proto_channel *)AGENT_ADDR(PROTO_AGENT_CHANNEL))
 #define AGENT_MACHINE	((const struct proto_machine_page *)AGENT_ADDR(PROTO_AGENT_MACHINE))
 #define AGENT_PARAMS	((struct proto_agent_params *)AGENT_ADDR(PROTO_AGENT_PARAMS))
@@ -60,7 +60,7 @@ typedef struct ucontext agent_ucontext;
 
 /* --- virtual signals ----------------------------------------------------------- */
 
-struct agent_sigaction {	/* as in the kernel's rt_sigaction */
+struct agent_sigaction { /* as in the kernel's rt_sigaction */
 	uint64_t handler;
 	uint64_t flags;
 	uint64_t restorer;
@@ -70,43 +70,43 @@ struct agent_sigaction {	/* as in the kernel's rt_sigaction */
 struct agent_sigtable {
 	uint32_t lock;
 	uint32_t rsvd;
-	struct agent_sigaction action[65];	/* by number; 0 unused */
+	struct agent_sigaction action[65]; /* by number; 0 unused */
 };
 
 /* --- one thread ----------------------------------------------------------------- */
 
 /* The frame of the plain-call entry (enter.S), below the program's stack pointer */
 struct agent_enter_frame {
-	struct lp_gprs in;	/* outside registers at ENCLU; never changed */
-	struct lp_gprs out;	/* inside registers to load */
-	uint64_t altstack[3];	/* stack_t of sigaltstack(NULL) */
+	struct lp_gprs in; /* outside registers at ENCLU; never changed */
+	struct lp_gprs out; /* inside registers to load */
+	uint64_t altstack[3]; /* stack_t of sigaltstack(NULL) */
 };
 
 /* enum: what a thread is doing that an asynchronous signal must undo */
 struct agent_window {
-	agent_ucontext *uc;	/* context of the trapped system call; NULL: no window */
+	agent_ucontext *uc; /* context of the trapped system call; NULL: no window */
 	uint64_t nr;
-	int32_t exec_fd;	/* private socket of an exec transaction, -1 */
-	uint32_t suspend;	/* rt_sigsuspend: mask below was in force */
-	int32_t dumpable;	/* of the process, before the exec transaction */
+	int32_t exec_fd; /* private socket of an exec transaction, -1 */
+	uint32_t suspend; /* rt_sigsuspend: mask below was in force */
+	int32_t dumpable; /* of the process, before the exec transaction */
 	uint32_t rsvd;
 	uint64_t mask;
 };
 
 struct agent_thread {
-	struct agent_thread *self;	/* proves that this is a block */
-	struct agent_enter_frame *enter_frame;	/* a plain-call entry is under way */
+	struct agent_thread *self; /* proves that this is a block */
+	struct agent_enter_frame *enter_frame; /* a plain-call entry is under way */
 	uint32_t tid;
-	uint32_t in_use;		/* atomic: 0 free, 1 in use */
+	uint32_t in_use; /* atomic: 0 free, 1 in use */
 	struct agent_sigtable *sigtable;
-	uint64_t sigmask_own;		/* virtual mask of AGENT_SIGNALS */
+	uint64_t sigmask_own; /* virtual mask of AGENT_SIGNALS */
 	uint64_t altstack_sp, altstack_size;
-	uint32_t altstack_flags;	/* SS_DISABLE, 0, SS_AUTODISARM */
-	uint32_t depth;			/* nested handlers */
-	uint64_t pending_own;		/* AGENT_SIGNALS sent by kill(), blocked */
+	uint32_t altstack_flags; /* SS_DISABLE, 0, SS_AUTODISARM */
+	uint32_t depth; /* nested handlers */
+	uint64_t pending_own; /* AGENT_SIGNALS sent by kill(), blocked */
 	agent_siginfo pending_info[6];
 	struct lp_state lp;
-	struct sgx_tcs_slot *entering;	/* slot that an entry under way may have taken */
+	struct sgx_tcs_slot *entering; /* slot that an entry under way may have taken */
 	uint64_t outside_rsp, outside_rbp; /* at the last entry, for an AEX without its SSA */
 	struct agent_window window;
 	struct agent_sigtable own_table; /* for a child in shared memory (vfork) */
@@ -114,75 +114,74 @@ struct agent_thread {
 
 /* --- one process ------------------------------------------------------------------ */
 
-#define AGENT_ENCLAVES	128
+#define AGENT_ENCLAVES 128
 
 struct agent_encl {
-	uint64_t id;			/* st_ino of its descriptor; 0: entry is free */
+	uint64_t id; /* st_ino of its descriptor; 0: entry is free */
 	uint32_t created;
 	uint32_t rsvd;
 	struct lp_secs secs;
-	struct sgx_tcs_slot *tcs;	/* table by page of the ELRANGE */
+	struct sgx_tcs_slot *tcs; /* table by page of the ELRANGE */
 };
 
 struct agent_clone_slot {
 	uint32_t busy;
-	uint32_t refs;			/* parent and child in the same memory */
-	uint64_t rip;			/* where both go on */
-	uint64_t sigmask;		/* virtual mask of both */
-	uint64_t flags;			/* CLONE_* */
+	uint32_t refs; /* parent and child in the same memory */
+	uint64_t rip; /* where both go on */
+	uint64_t sigmask; /* virtual mask of both */
+	uint64_t flags; /* CLONE_* */
 	struct agent_thread *parent;
-	struct agent_thread *child;	/* block that keeps a vfork parent's state */
+	struct agent_thread *child; /* block that keeps a vfork parent's state */
 };
 
-#define AGENT_CPUID_SITES	512
+#define AGENT_CPUID_SITES 512
 
 struct agent_proc {
 	uint32_t pid;
-	uint32_t daemon_pid;		/* who may trace us at an exec */
-	int32_t fd_base;		/* number of the command socket */
-	int32_t fd_private, fd_uffd;	/* where they are, once connected */
-	uint32_t connected;		/* 1: channel mapped; 2: daemon lost */
+	uint32_t daemon_pid; /* who may trace us at an exec */
+	int32_t fd_base; /* number of the command socket */
+	int32_t fd_private, fd_uffd; /* where they are, once connected */
+	uint32_t connected; /* 1: channel mapped; 2: daemon lost */
 	uint32_t connect_lock;
-	uint32_t fd_lock;		/* RPCs that bring descriptors */
+	uint32_t fd_lock; /* RPCs that bring descriptors */
 	uint32_t encl_lock;
 	uint32_t filter_stage2;
 	uint32_t has_fsgsbase;
 	uint32_t has_uffd;
 	uint32_t cpuid_faulting;
 	uint32_t clone_lock;
-	uint32_t block_high;		/* blocks below this were used once */
+	uint32_t block_high; /* blocks below this were used once */
 	uint64_t xcr0;
-	uint64_t memfd_dev;		/* st_dev of memfds */
-	uint64_t frame_size;		/* AT_MINSIGSTKSZ */
+	uint64_t memfd_dev; /* st_dev of memfds */
+	uint64_t frame_size; /* AT_MINSIGSTKSZ */
 	struct lp_xsave_layout xsave;
 	struct agent_sigtable sigtable;
-	uint32_t encl_count;		/* entries that may be in use */
-	uint32_t encl_next;		/* where to look for a free one */
+	uint32_t encl_count; /* entries that may be in use */
+	uint32_t encl_next; /* where to look for a free one */
 	uint32_t cpuid_site_count;
-	uint64_t vdso_enclu, vdso_fixup;	/* our vDSO's ENCLU and its landing pad */
-	uint64_t cpuid_sites[AGENT_CPUID_SITES];	/* sorted not; addresses of ud2 that was cpuid */
+	uint64_t vdso_enclu, vdso_fixup; /* our vDSO's ENCLU and its landing pad */
+	uint64_t cpuid_sites[AGENT_CPUID_SITES]; /* sorted not; addresses of ud2 that was cpuid */
 	struct agent_encl encl[AGENT_ENCLAVES];
 	struct agent_clone_slot clone[PROTO_AGENT_CLONE_COUNT];
 };
 _Static_assert(sizeof(struct agent_proc) <= PROTO_AGENT_PROC_SIZE, "agent_proc size");
-#define PROC	((struct agent_proc *)AGENT_ADDR(PROTO_AGENT_PROC))
+#define PROC ((struct agent_proc *)AGENT_ADDR(PROTO_AGENT_PROC))
 
 /* --- head.S: system calls -------------------------------------------------------- */
 
 long agent_syscall(long nr, long a, long b, long c, long d, long e, long f);
-#define sys0(nr)		agent_syscall(nr, 0, 0, 0, 0, 0, 0)
-#define sys1(nr, a)		agent_syscall(nr, (long)(a), 0, 0, 0, 0, 0)
-#define sys2(nr, a, b)		agent_syscall(nr, (long)(a), (long)(b), 0, 0, 0, 0)
-#define sys3(nr, a, b, c)	agent_syscall(nr, (long)(a), (long)(b), (long)(c), 0, 0, 0)
-#define sys4(nr, a, b, c, d) \
-	agent_syscall(nr, (long)(a), (long)(b), (long)(c), (long)(d), 0, 0)
+#define sys0(nr)	     agent_syscall(nr, 0, 0, 0, 0, 0, 0)
+#define sys1(nr, a)	     agent_syscall(nr, (long)(a), 0, 0, 0, 0, 0)
+#define sys2(nr, a, b)	     agent_syscall(nr, (long)(a), (long)(b), 0, 0, 0, 0)
+#define sys3(nr, a, b, c)    agent_syscall(nr, (long)(a), (long)(b), (long)(c), 0, 0, 0)
+#define sys4(nr, a, b, c, d) agent_syscall(nr, (long)(a), (long)(b), (long)(c), (long)(d), 0, 0)
 #define sys6(nr, a, b, c, d, e, f) \
 	agent_syscall(nr, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
 static inline bool is_error(long ret)
 {
 	return (unsigned long)ret > -4096ul;
 }
-void agent_signal_entry(int sig);	/* what the kernel calls */
+void agent_signal_entry(int sig); /* what the kernel calls */
 void agent_restorer(void);
 void agent_thread_exit(uint32_t *in_use, long status) __attribute__((noreturn));
 /*
@@ -191,8 +190,7 @@ void agent_thread_exit(uint32_t *in_use, long status) __attribute__((noreturn));
  */
 long agent_window_call(long nr, const uint64_t args[6], const uint64_t *mask,
 		       const uint64_t *blocked);
-extern const char agent_window_begin[], agent_window_sys[], agent_window_done[],
-	agent_window_end[];
+extern const char agent_window_begin[], agent_window_sys[], agent_window_done[], agent_window_end[];
 extern const char agent_enter[], agent_enter_intact[], agent_enter_flags[], agent_enter_saved[],
 	agent_enter_end[], agent_enter_back[], agent_enter_back_end[];
 extern const char agent_text_end[];
@@ -223,15 +221,15 @@ bool agent_starts(const char *s, const char *prefix);
 uint64_t agent_strlen(const char *s);
 void agent_lock(uint32_t *lock);
 void agent_unlock(uint32_t *lock);
-void agent_say(const char *line);	/* one line to stderr, prefixed */
+void agent_say(const char *line); /* one line to stderr, prefixed */
 /* A numbered code into the channel, a line, then a fault on purpose. */
 void agent_panic_at(uint32_t code, uint32_t line, uint64_t value) __attribute__((noreturn));
-#define agent_panic(code, value)	agent_panic_at(code, __LINE__, (uint64_t)(value))
+#define agent_panic(code, value) agent_panic_at(code, __LINE__, (uint64_t)(value))
 enum agent_panic_code {
-	AGENT_PANIC_NESTED = 1,		/* a fault in the agent itself */
-	AGENT_PANIC_BLOCKS,		/* no thread block left */
-	AGENT_PANIC_FRAME,		/* a signal frame of a shape we do not know */
-	AGENT_PANIC_CLONE,		/* a clone slot in a state it cannot be in */
+	AGENT_PANIC_NESTED = 1, /* a fault in the agent itself */
+	AGENT_PANIC_BLOCKS, /* no thread block left */
+	AGENT_PANIC_FRAME, /* a signal frame of a shape we do not know */
+	AGENT_PANIC_CLONE, /* a clone slot in a state it cannot be in */
 };
 
 /* --- thread.c ------------------------------------------------------------------------ */
@@ -240,7 +238,7 @@ struct agent_thread *agent_thread_of(const void *addr);
 /* First trap of a thread: a block, and the signal stack through uc->uc_stack. */
 struct agent_thread *agent_thread_setup(agent_ucontext *uc);
 struct agent_thread *agent_thread_alloc(void);
-struct agent_thread *agent_thread_by_index(uint32_t index);	/* below PROC->block_high */
+struct agent_thread *agent_thread_by_index(uint32_t index); /* below PROC->block_high */
 void agent_thread_free(struct agent_thread *t);
 void agent_thread_stack(const struct agent_thread *t, uint64_t *sp, uint64_t *size);
 void agent_threads_forked(struct agent_thread *self);
@@ -255,8 +253,8 @@ void sig_mask_set(struct agent_thread *t, agent_ucontext *uc, uint64_t mask);
  * Deliver to the program: its handler's frame on its stack, or the default.
  * restore_mask: what the handler's return brings back.
  */
-void sig_deliver(struct agent_thread *t, agent_ucontext *uc, int sig,
-		 const agent_siginfo *info, uint64_t restore_mask);
+void sig_deliver(struct agent_thread *t, agent_ucontext *uc, int sig, const agent_siginfo *info,
+		 uint64_t restore_mask);
 /* The program's sigaltstack as a stack_t of the kernel */
 void sig_altstack_get(const struct agent_thread *t, uint64_t sp, stack_t *ss);
 long sig_altstack_set(struct agent_thread *t, uint64_t sp, const stack_t *ss);
@@ -303,14 +301,14 @@ uint8_t *uc_xsave(const agent_ucontext *uc, uint64_t *size);
 struct agent_encl *encl_by_addr(uint64_t addr);
 struct agent_encl *encl_by_id(uint64_t id);
 enum fault_result {
-	FAULT_RETRY,		/* run the access again */
-	FAULT_PF,		/* #PF, *error_code updated */
+	FAULT_RETRY, /* run the access again */
+	FAULT_PF, /* #PF, *error_code updated */
 	FAULT_SIGBUS,
 	FAULT_NOT_OURS,
 };
 /* A fault at addr that may be on enclave memory. */
-enum fault_result encl_fault(struct agent_thread *t, agent_ucontext *uc, int sig,
-			     uint64_t addr, uint32_t *error_code, bool enclave_mode);
+enum fault_result encl_fault(struct agent_thread *t, agent_ucontext *uc, int sig, uint64_t addr,
+			     uint32_t *error_code, bool enclave_mode);
 long mem_do_mmap(struct agent_thread *t, agent_ucontext *uc);
 long mem_do_munmap(agent_ucontext *uc);
 long mem_do_mprotect(agent_ucontext *uc);
@@ -374,15 +372,21 @@ static inline uint64_t uc_arg(const agent_ucontext *uc, int i)
 	const struct sigcontext_64 *c = (const struct sigcontext_64 *)&uc->uc_mcontext;
 
 	switch (i) {
-	case 0: return c->di;
-	case 1: return c->si;
-	case 2: return c->dx;
-	case 3: return c->r10;
-	case 4: return c->r8;
-	default: return c->r9;
+	case 0:
+		return c->di;
+	case 1:
+		return c->si;
+	case 2:
+		return c->dx;
+	case 3:
+		return c->r10;
+	case 4:
+		return c->r8;
+	default:
+		return c->r9;
 	}
 }
-#define UC_REGS(uc)	((struct sigcontext_64 *)&(uc)->uc_mcontext)
+#define UC_REGS(uc) ((struct sigcontext_64 *)&(uc)->uc_mcontext)
 
 #pragma GCC visibility pop
 

@@ -23,8 +23,8 @@
 #include <linux/ioctl.h>
 #include <linux/userfaultfd.h>
 
-#define BEYOND_END	(1ull << 45)
-#define PAGE_UP(x)	(((x) + SGX_PAGE_SIZE - 1) & SGX_PAGE_MASK)
+#define BEYOND_END (1ull << 45)
+#define PAGE_UP(x) (((x) + SGX_PAGE_SIZE - 1) & SGX_PAGE_MASK)
 
 /* Callers may be anywhere: entries are only ever added, or emptied by id = 0. */
 struct agent_encl *encl_by_addr(uint64_t addr)
@@ -164,8 +164,7 @@ struct agent_encl *encl_attach(uint64_t id, bool refresh)
 		e->secs.xfrm = view.xfrm;
 		e->secs.ssaframesize = view.ssaframesize;
 		e->secs.miscselect = view.miscselect;
-		e->secs.attributes = view.attributes |
-				     (view.initialized ? SGX_ATTR_INIT_BIT : 0);
+		e->secs.attributes = view.attributes | (view.initialized ? SGX_ATTR_INIT_BIT : 0);
 		if (!e->tcs && fd >= 0) {
 			long map = sys6(__NR_mmap, 0, tcs_table_size(e), PROT_READ | PROT_WRITE,
 					MAP_SHARED | MAP_NORESERVE, fd, 0);
@@ -198,8 +197,8 @@ static long uffd_register(uint64_t start, uint64_t size)
 	agent_memset(&reg, 0, sizeof(reg));
 	reg.range.start = start;
 	reg.range.len = size;
-	reg.mode = UFFDIO_REGISTER_MODE_MISSING | UFFDIO_REGISTER_MODE_MINOR |
-		   UFFDIO_REGISTER_MODE_WP;
+	reg.mode =
+		UFFDIO_REGISTER_MODE_MISSING | UFFDIO_REGISTER_MODE_MINOR | UFFDIO_REGISTER_MODE_WP;
 	return sys3(__NR_ioctl, PROC->fd_uffd, UFFDIO_REGISTER, &reg);
 }
 

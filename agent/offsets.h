@@ -4,37 +4,37 @@
 #define AGENT_OFFSETS_H
 
 /* struct lp_gprs */
-#define GPR_RAX		0
-#define GPR_RCX		8
-#define GPR_RDX		16
-#define GPR_RBX		24
-#define GPR_RSP		32
-#define GPR_RBP		40
-#define GPR_RSI		48
-#define GPR_RDI		56
-#define GPR_R8		64
-#define GPR_R9		72
-#define GPR_R10		80
-#define GPR_R11		88
-#define GPR_R12		96
-#define GPR_R13		104
-#define GPR_R14		112
-#define GPR_R15		120
-#define GPR_RFLAGS	128
-#define GPR_RIP		136
-#define GPR_SIZE	160
+#define GPR_RAX	   0
+#define GPR_RCX	   8
+#define GPR_RDX	   16
+#define GPR_RBX	   24
+#define GPR_RSP	   32
+#define GPR_RBP	   40
+#define GPR_RSI	   48
+#define GPR_RDI	   56
+#define GPR_R8	   64
+#define GPR_R9	   72
+#define GPR_R10	   80
+#define GPR_R11	   88
+#define GPR_R12	   96
+#define GPR_R13	   104
+#define GPR_R14	   112
+#define GPR_R15	   120
+#define GPR_RFLAGS 128
+#define GPR_RIP	   136
+#define GPR_SIZE   160
 
 /* struct agent_enter_frame */
-#define ENTER_ALTSTACK	(2 * GPR_SIZE)
-#define ENTER_SIZE	(2 * GPR_SIZE + 24)
+#define ENTER_ALTSTACK (2 * GPR_SIZE)
+#define ENTER_SIZE     (2 * GPR_SIZE + 24)
 /* The frame lies this far below the program's stack pointer, red zone included */
-#define ENTER_BELOW	0x200
+#define ENTER_BELOW 0x200
 
 /* A thread block: guard page, signal stack, struct agent_thread */
-#define THREAD_BLOCK_STACK	0x1000
-#define THREAD_BLOCK_THREAD	0xe000
+#define THREAD_BLOCK_STACK  0x1000
+#define THREAD_BLOCK_THREAD 0xe000
 
 /* struct agent_thread */
-#define THREAD_ENTER_FRAME	8
+#define THREAD_ENTER_FRAME 8
 
 #endif

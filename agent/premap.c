@@ -11,7 +11,7 @@
 #include <linux/fcntl.h>
 #include <linux/mman.h>
 
-#define RANGES	96
+#define RANGES 96
 
 struct range {
 	uint64_t start, end;
@@ -19,9 +19,9 @@ struct range {
 };
 
 struct parser {
-	uint64_t inode;		/* wanted */
-	uint64_t value;		/* of the number being read */
-	uint32_t field;		/* 0 start, 1 end, 2 perms, 3 offset, 4 dev, 5 inode, 6 name */
+	uint64_t inode; /* wanted */
+	uint64_t value; /* of the number being read */
+	uint32_t field; /* 0 start, 1 end, 2 perms, 3 offset, 4 dev, 5 inode, 6 name */
 	struct range now;
 	struct range *found;
 	uint32_t count;
@@ -60,7 +60,10 @@ static void feed(struct parser *p, char c)
 	} else if (c == ' ' || (c == '-' && p->field == 0)) {
 		end_of_field(p);
 	} else if (p->field == 2) {
-		p->now.prot |= c == 'r' ? PROT_READ : c == 'w' ? PROT_WRITE : c == 'x' ? PROT_EXEC : 0;
+		p->now.prot |= c == 'r'	  ? PROT_READ
+			       : c == 'w' ? PROT_WRITE
+			       : c == 'x' ? PROT_EXEC
+					  : 0;
 	} else if (p->field == 5) {
 		p->value = p->value * 10 + (uint64_t)digit(c);
 	} else if (digit(c) >= 0) {
@@ -76,7 +79,7 @@ static void feed(struct parser *p, char c)
 void mem_created(struct agent_encl *e, int fd)
 {
 	struct range found[RANGES];
-	struct parser p = { .inode = e->id, .found = found };
+	struct parser p = {.inode = e->id, .found = found};
 	char buf[512];
 	uint32_t i;
 	long maps, n;

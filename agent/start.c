@@ -16,7 +16,7 @@
 void agent_start(struct proto_agent_params *params);
 
 #ifndef DT_GNU_HASH
-#define DT_GNU_HASH	0x6ffffef5
+#define DT_GNU_HASH 0x6ffffef5
 #endif
 
 struct vdso_syms {
@@ -88,7 +88,7 @@ static uint64_t vdso_find(const struct vdso_syms *v, const char *name)
  */
 static void vdso_link(const struct proto_agent_params *params)
 {
-	static const char names[][VDSO_NAME_MAX] = { VDSO_NAMES };
+	static const char names[][VDSO_NAME_MAX] = {VDSO_NAMES};
 	uint64_t *table = (uint64_t *)AGENT_ADDR(PROTO_AGENT_VTABLE);
 	struct vdso_syms v;
 	uint32_t i;
@@ -153,7 +153,7 @@ void mem_filter_stage2(void)
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP),
 	};
-	struct sock_fprog prog = { .len = ARRAY_SIZE(code), .filter = code };
+	struct sock_fprog prog = {.len = ARRAY_SIZE(code), .filter = code};
 	uint32_t zero = 0;
 
 	if (!__atomic_compare_exchange_n(&PROC->filter_stage2, &zero, 1, false, __ATOMIC_ACQ_REL,
@@ -176,7 +176,7 @@ static long fail(struct proto_agent_params *params, long ret, uint64_t what)
 void agent_start(struct proto_agent_params *params)
 {
 	struct agent_thread *t;
-	stack_t ss = { 0 };
+	stack_t ss = {0};
 	uint64_t sp, size;
 	uint32_t i;
 	long ret;

@@ -17,8 +17,8 @@
 #include <linux/mman.h>
 #include <asm/unistd.h>
 
-#define BLOCKS		((uint64_t)PROTO_AGENT_BASE + PROTO_AGENT_BLOCKS)
-#define BLOCKS_SIZE	((uint64_t)PROTO_AGENT_BLOCK_SIZE * PROTO_AGENT_BLOCK_COUNT)
+#define BLOCKS	    ((uint64_t)PROTO_AGENT_BASE + PROTO_AGENT_BLOCKS)
+#define BLOCKS_SIZE ((uint64_t)PROTO_AGENT_BLOCK_SIZE * PROTO_AGENT_BLOCK_COUNT)
 
 struct agent_thread *agent_thread_by_index(uint32_t index)
 {

@@ -17,11 +17,11 @@
 
 #include <asm/unistd.h>
 
-#define TRAPNO_DB	1
-#define TRAPNO_UD	6
-#define TRAPNO_GP	13
-#define TRAPNO_PF	14
-#define SI_SECCOMP	1 /* SYS_SECCOMP */
+#define TRAPNO_DB  1
+#define TRAPNO_UD  6
+#define TRAPNO_GP  13
+#define TRAPNO_PF  14
+#define SI_SECCOMP 1 /* SYS_SECCOMP */
 
 /* Called from head.S with the kernel's frame. */
 void agent_signal(int sig, agent_siginfo *info, agent_ucontext *uc);

@@ -85,8 +85,7 @@ void agent_lock(uint32_t *lock)
 {
 	uint32_t zero = 0;
 
-	if (__atomic_compare_exchange_n(lock, &zero, 1, false, __ATOMIC_ACQUIRE,
-					__ATOMIC_RELAXED))
+	if (__atomic_compare_exchange_n(lock, &zero, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
 		return;
 	while (__atomic_exchange_n(lock, 2, __ATOMIC_ACQUIRE) != 0)
 		sys4(__NR_futex, lock, FUTEX_WAIT_PRIVATE, 2, 0);
@@ -162,7 +161,7 @@ void agent_panic_at(uint32_t code, uint32_t line, uint64_t value)
 	*p = 0;
 	agent_say(buf);
 	for (;;) {
-		struct agent_sigaction dfl = { 0 };
+		struct agent_sigaction dfl = {0};
 		uint64_t none = 0;
 
 		/* die of SIGSEGV with a core, whatever the mask */

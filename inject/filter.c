@@ -22,16 +22,16 @@
 #include <stdint.h>
 #include <sys/syscall.h>
 
-#define X32_BIT		0x40000000u
-#define SGX_IOC_TYPE	0xa4u
+#define X32_BIT	     0x40000000u
+#define SGX_IOC_TYPE 0xa4u
 
 enum rule {
-	TRAP,		/* always */
-	TRAP_FILE_MAP,	/* mmap of a descriptor */
+	TRAP, /* always */
+	TRAP_FILE_MAP, /* mmap of a descriptor */
 	TRAP_SGX_IOCTL,
-	TRAP_OWN_FD0,	/* first argument is one of the agent's descriptors */
+	TRAP_OWN_FD0, /* first argument is one of the agent's descriptors */
 	TRAP_OWN_FD1,
-	DENY,		/* -ENOSYS: would go around the filter */
+	DENY, /* -ENOSYS: would go around the filter */
 };
 
 /* clang-format off */
@@ -89,11 +89,11 @@ static void load(struct out *o, size_t offset)
 	stmt(o, BPF_LD | BPF_W | BPF_ABS, (uint32_t)offset);
 }
 
-#define ARG_LO(i)	(offsetof(struct seccomp_data, args) + 8 * (i))
-#define IP_LO		offsetof(struct seccomp_data, instruction_pointer)
-#define JEQ		(BPF_JMP | BPF_JEQ | BPF_K)
-#define JGE		(BPF_JMP | BPF_JGE | BPF_K)
-#define JSET		(BPF_JMP | BPF_JSET | BPF_K)
+#define ARG_LO(i) (offsetof(struct seccomp_data, args) + 8 * (i))
+#define IP_LO	  offsetof(struct seccomp_data, instruction_pointer)
+#define JEQ	  (BPF_JMP | BPF_JEQ | BPF_K)
+#define JGE	  (BPF_JMP | BPF_JGE | BPF_K)
+#define JSET	  (BPF_JMP | BPF_JSET | BPF_K)
 
 static void ret(struct out *o, uint32_t action)
 {
@@ -145,7 +145,7 @@ static void argument_test(struct out *o, enum rule rule, int command_fd)
 
 size_t inject_filter_build(struct sock_filter *code, size_t max, int command_fd)
 {
-	struct out o = { code, 0, max };
+	struct out o = {code, 0, max};
 	size_t i;
 
 	load(&o, offsetof(struct seccomp_data, arch));
@@ -156,7 +156,7 @@ size_t inject_filter_build(struct sock_filter *code, size_t max, int command_fd)
 	jump(&o, JGE, X32_BIT, 0, 1);
 	ret(&o, SECCOMP_RET_ERRNO | ENOSYS);
 	for (i = 0; i < RULES; i++) {
-		struct out body = { NULL, 0, 0 };
+		struct out body = {NULL, 0, 0};
 
 		if (table[i].rule == DENY) {
 			jump(&o, JEQ, (uint32_t)table[i].nr, 0, 1);

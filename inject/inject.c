@@ -45,9 +45,9 @@
 extern const char inject_agent_image[], inject_agent_image_end[];
 extern const char inject_vdso_image[], inject_vdso_image_end[];
 
-#define AGENT_AT(off)	((uint64_t)PROTO_AGENT_BASE + (off))
-#define PAGE_UP(x)	(((x) + 4095) & ~4095ull)
-#define CS_64BIT	0x33
+#define AGENT_AT(off) ((uint64_t)PROTO_AGENT_BASE + (off))
+#define PAGE_UP(x)    (((x) + 4095) & ~4095ull)
+#define CS_64BIT      0x33
 
 int inject_seize(pid_t tid)
 {
@@ -130,9 +130,9 @@ static int fix_auxv(struct remote *r, struct proto_agent_params *p)
 /* The kernel's mm fields, to hand them back with our auxv (gdb reads that copy). */
 static void fill_mm_map(struct remote *r, struct proto_agent_params *p)
 {
-	struct prctl_mm_map map = { 0 };
+	struct prctl_mm_map map = {0};
 	char path[64], buf[2048], *s;
-	unsigned long long f[60] = { 0 };
+	unsigned long long f[60] = {0};
 	ssize_t n;
 	int i;
 
@@ -163,8 +163,8 @@ static void fill_mm_map(struct remote *r, struct proto_agent_params *p)
 	map.env_start = f[50];
 	map.env_end = f[51];
 	map.brk = (uint64_t)remote_syscall(r, SYS_brk, 0, 0, 0, 0, 0, 0);
-	map.auxv = (void *)(AGENT_AT(PROTO_AGENT_PARAMS) +
-			    offsetof(struct proto_agent_params, auxv));
+	map.auxv =
+		(void *)(AGENT_AT(PROTO_AGENT_PARAMS) + offsetof(struct proto_agent_params, auxv));
 	map.auxv_size = p->auxv_size;
 	map.exe_fd = (uint32_t)-1;
 	_Static_assert(sizeof(p->mm_map) >= sizeof(map), "room for prctl_mm_map");
@@ -176,7 +176,7 @@ static void fill_mm_map(struct remote *r, struct proto_agent_params *p)
 
 static void patch_site(struct remote *r, struct proto_agent_params *p, uint64_t addr)
 {
-	static const uint8_t ud2[2] = { 0x0f, 0x0b };
+	static const uint8_t ud2[2] = {0x0f, 0x0b};
 	uint8_t now[2];
 
 	if (p->cpuid_site_count == PROTO_PARAM_CPUID_MAX)
@@ -248,7 +248,7 @@ static int map_at(struct remote *r, uint64_t off, uint64_t size, int prot, int f
 /* The first call is made at the program's entry, with its bytes put back after. */
 static int map_arena(struct remote *r)
 {
-	static const uint8_t insns[3] = { 0x0f, 0x05, 0xcc };
+	static const uint8_t insns[3] = {0x0f, 0x05, 0xcc};
 	uint8_t saved[3];
 	int ret;
 
@@ -322,8 +322,8 @@ static int run_start(struct remote *r, struct proto_agent_params *p, const char 
 	if (!ret)
 		ret = remote_read(r, AGENT_AT(PROTO_AGENT_PARAMS), p, sizeof(*p));
 	if (!ret && p->status) {
-		*what = p->status_what == SYS_seccomp ? "the seccomp filter was refused" :
-							"the agent could not start";
+		*what = p->status_what == SYS_seccomp ? "the seccomp filter was refused"
+						      : "the agent could not start";
 		ret = (int)p->status;
 	}
 	return ret;
@@ -371,9 +371,9 @@ static int inject_now(struct remote *r, const struct proto_exec *exec, const cha
 		goto out;
 	ret = -EPERM;
 	*what = "its registers cannot be put back";
-	mask = exec->sigmask & ~((1ull << (SIGILL - 1)) | (1ull << (SIGTRAP - 1)) |
-				 (1ull << (SIGBUS - 1)) | (1ull << (SIGFPE - 1)) |
-				 (1ull << (SIGSEGV - 1)) | (1ull << (SIGSYS - 1)));
+	mask = exec->sigmask &
+	       ~((1ull << (SIGILL - 1)) | (1ull << (SIGTRAP - 1)) | (1ull << (SIGBUS - 1)) |
+		 (1ull << (SIGFPE - 1)) | (1ull << (SIGSEGV - 1)) | (1ull << (SIGSYS - 1)));
 	if (ptrace(PTRACE_SETREGS, r->pid, 0, &r->regs) < 0 ||
 	    ptrace(PTRACE_SETSIGMASK, r->pid, 8, &mask) < 0)
 		goto out;
@@ -405,7 +405,7 @@ static void kill_with_word(pid_t pid, const char *what, int error)
 /* At the exec event. */
 static int at_exec(pid_t pid, const struct proto_exec *exec, const char **what)
 {
-	struct remote r = { .pid = pid, .mem = -1 };
+	struct remote r = {.pid = pid, .mem = -1};
 	char path[64];
 	int status, ret;
 
@@ -477,7 +477,7 @@ static pid_t next_event(int failed_fd, int *status)
 {
 	for (;;) {
 		pid_t got = waitpid(-1, status, __WALL | __WNOTHREAD | WNOHANG);
-		struct pollfd p = { .fd = failed_fd, .events = POLLIN };
+		struct pollfd p = {.fd = failed_fd, .events = POLLIN};
 
 		if (got > 0)
 			return got;

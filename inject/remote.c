@@ -32,8 +32,7 @@ int remote_run(struct remote *r, const struct user_regs_struct *regs)
 		if (status >> 16)
 			continue;
 		/* a fault of what we run there: all else is blocked */
-		if (WSTOPSIG(status) != SIGTRAP ||
-		    ptrace(PTRACE_GETSIGINFO, r->pid, 0, &info) < 0)
+		if (WSTOPSIG(status) != SIGTRAP || ptrace(PTRACE_GETSIGINFO, r->pid, 0, &info) < 0)
 			return -EFAULT;
 		if (info.si_code == SI_KERNEL) /* INT3 */
 			return 0;

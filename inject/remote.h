@@ -10,10 +10,10 @@
 
 struct remote {
 	pid_t pid;
-	int mem;			/* /proc/PID/mem */
-	struct user_regs_struct regs;	/* of the program, at the exec stop */
-	uint64_t syscall_addr;		/* a SYSCALL instruction in the tracee */
-	int trap_sent;			/* a SIGTRAP from elsewhere came, and waits */
+	int mem; /* /proc/PID/mem */
+	struct user_regs_struct regs; /* of the program, at the exec stop */
+	uint64_t syscall_addr; /* a SYSCALL instruction in the tracee */
+	int trap_sent; /* a SIGTRAP from elsewhere came, and waits */
 };
 
 /* Wait for the tracee's next stop.  Return: wait status, or -errno (it died). */

@@ -11,9 +11,9 @@
 
 #include <asm/unistd.h>
 
-#define ENCLU_BYTES	0xd7010fu	/* 0F 01 D7 */
-#define TRAPNO_GP	13
-#define TRAPNO_PF	14
+#define ENCLU_BYTES 0xd7010fu /* 0F 01 D7 */
+#define TRAPNO_GP   13
+#define TRAPNO_PF   14
 
 void lp_from_uc(struct lp_gprs *r, const agent_ucontext *uc)
 {
@@ -85,8 +85,8 @@ bool vdso_fixup(agent_ucontext *uc, uint32_t vector, uint32_t error_code, uint64
 }
 
 /* A fault of ENCLU itself, or after an AEX at the AEP: fix-up, else a signal. */
-static void raise(struct agent_thread *t, agent_ucontext *uc, int sig, int si_code,
-		  uint32_t vector, uint32_t error_code, uint64_t addr)
+static void raise(struct agent_thread *t, agent_ucontext *uc, int sig, int si_code, uint32_t vector,
+		  uint32_t error_code, uint64_t addr)
 {
 	struct sigcontext_64 *regs = UC_REGS(uc);
 	agent_siginfo info;
@@ -153,10 +153,15 @@ bool enclu_outside(struct agent_thread *t, agent_ucontext *uc)
  */
 static void aex_without_ssa(struct agent_thread *t, struct lp_gprs *regs)
 {
-	struct lp_gprs out = { .rax = SGX_ERESUME, .rbx = t->lp.tcs_addr, .rcx = t->lp.aep,
-			       .rip = t->lp.aep, .rsp = t->outside_rsp, .rbp = t->outside_rbp,
-			       .rflags = 0x202, .fsbase = t->lp.save_fsbase,
-			       .gsbase = t->lp.save_gsbase };
+	struct lp_gprs out = {.rax = SGX_ERESUME,
+			      .rbx = t->lp.tcs_addr,
+			      .rcx = t->lp.aep,
+			      .rip = t->lp.aep,
+			      .rsp = t->outside_rsp,
+			      .rbp = t->outside_rbp,
+			      .rflags = 0x202,
+			      .fsbase = t->lp.save_fsbase,
+			      .gsbase = t->lp.save_gsbase};
 	struct sgx_tcs_slot *tcs = t->lp.tcs;
 
 	*regs = out;
@@ -204,7 +209,7 @@ static void aex(struct agent_thread *t, agent_ucontext *uc, const struct lp_even
 
 void enclave_interrupt(struct agent_thread *t, agent_ucontext *uc)
 {
-	struct lp_event event = { 0 };
+	struct lp_event event = {0};
 
 	if (t->lp.tcs)
 		aex(t, uc, &event);
@@ -250,8 +255,10 @@ static struct cpu_result enclu_inside(struct agent_thread *t, agent_ucontext *uc
 		c->ip += SGX_ENCLU_LEN;
 		r = cpu_done();
 	} else if (ret == 1) {
-		r = (struct cpu_result){ .kind = CPU_FAULT, .vector = (uint8_t)slot->r0,
-					 .code = (uint32_t)slot->r1, .addr = slot->r2 };
+		r = (struct cpu_result){.kind = CPU_FAULT,
+					.vector = (uint8_t)slot->r0,
+					.code = (uint32_t)slot->r1,
+					.addr = slot->r2};
 	} else {
 		r = cpu_pf(c->bx & SGX_PAGE_MASK, SGX_PF_P | SGX_PF_U | SGX_PF_SGX);
 	}
@@ -269,7 +276,7 @@ static uint8_t vector_of(int sig, const struct sigcontext_64 *regs)
 bool enclave_trap(struct agent_thread *t, agent_ucontext *uc, int sig, agent_siginfo *info)
 {
 	struct sigcontext_64 *regs = UC_REGS(uc);
-	struct lp_event event = { 0 };
+	struct lp_event event = {0};
 	uint32_t error_code = (uint32_t)regs->err;
 	uint64_t addr = regs->cr2;
 	bool sigbus = false;
@@ -319,8 +326,8 @@ bool enclave_trap(struct agent_thread *t, agent_ucontext *uc, int sig, agent_sig
 			raise(t, uc, SIGBUS, BUS_ADRERR, SGX_VEC_PF, error_code, addr);
 		else
 			raise(t, uc, SIGSEGV,
-			      sig == SIGSEGV && info->si_code == SEGV_MAPERR ? SEGV_MAPERR :
-									       SEGV_ACCERR,
+			      sig == SIGSEGV && info->si_code == SEGV_MAPERR ? SEGV_MAPERR
+									     : SEGV_ACCERR,
 			      SGX_VEC_PF, error_code, addr);
 		break;
 	case SGX_VEC_GP:

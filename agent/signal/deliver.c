@@ -19,11 +19,11 @@ struct rt_sigframe {
 	agent_siginfo info;
 };
 
-#define EFLAGS_TF	0x100u
-#define EFLAGS_DF	0x400u
-#define EFLAGS_RF	0x10000u
+#define EFLAGS_TF 0x100u
+#define EFLAGS_DF 0x400u
+#define EFLAGS_RF 0x10000u
 /* What sigreturn takes from the frame: the kernel's FIX_EFLAGS */
-#define EFLAGS_USER	0x50dd5u
+#define EFLAGS_USER 0x50dd5u
 
 /* The XSAVE image of a frame and its size; NULL for none */
 uint8_t *uc_xsave(const agent_ucontext *uc, uint64_t *size)
@@ -39,7 +39,7 @@ uint8_t *uc_xsave(const agent_ucontext *uc, uint64_t *size)
 	return fp;
 }
 
-#define XFEATURE_PKRU	(1ull << 9)
+#define XFEATURE_PKRU (1ull << 9)
 
 /*
  * Linux: a handler starts with the initial FPU state.  The frame has the
@@ -61,7 +61,7 @@ static void fpstate_init(agent_ucontext *uc)
 /* Kill by the default action: native disposition, then the signal to ourselves. */
 static void die_of(struct agent_thread *t, agent_ucontext *uc, int sig, const agent_siginfo *info)
 {
-	struct agent_sigaction dfl = { 0 };
+	struct agent_sigaction dfl = {0};
 	agent_siginfo copy = *info;
 	uint64_t block = SIGBIT(sig);
 
@@ -85,7 +85,7 @@ static void default_action(struct agent_thread *t, agent_ucontext *uc, int sig,
 	 * that moment).  Send it again.
 	 */
 	else {
-		struct agent_sigaction dfl = { 0 };
+		struct agent_sigaction dfl = {0};
 
 		sys4(__NR_rt_sigaction, sig, &dfl, 0, 8);
 		sys4(__NR_rt_tgsigqueueinfo, sys0(__NR_getpid), t->tid, sig, info);
@@ -146,7 +146,7 @@ void sig_deliver(struct agent_thread *t, agent_ucontext *uc, int sig, const agen
 	if (act.handler > 1 && (act.flags & SA_RESETHAND)) {
 		table->action[sig].handler = (uint64_t)SIG_DFL;
 		if (sig_own_index(sig) < 0) {
-			struct agent_sigaction dfl = { 0 };
+			struct agent_sigaction dfl = {0};
 
 			sys4(__NR_rt_sigaction, sig, &dfl, 0, 8);
 		}
@@ -209,7 +209,7 @@ void sig_force(struct agent_thread *t, agent_ucontext *uc, int sig, const agent_
 /* Signals of the six that others sent while the program had them blocked. */
 void sig_flush_pending(struct agent_thread *t, agent_ucontext *uc)
 {
-	static const int own[] = { SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGSEGV, SIGSYS };
+	static const int own[] = {SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGSEGV, SIGSYS};
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(own); i++) {

@@ -47,15 +47,15 @@ void sig_mask_set(struct agent_thread *t, agent_ucontext *uc, uint64_t mask)
 	t->sigmask_own = mask & AGENT_SIGNALS;
 }
 
-#define KERNEL_MIRRORED	(SA_RESTART | SA_NOCLDSTOP | SA_NOCLDWAIT)
+#define KERNEL_MIRRORED (SA_RESTART | SA_NOCLDSTOP | SA_NOCLDWAIT)
 
 /* Put the agent's handler, or the program's native disposition, into the kernel. */
 static long kernel_action(int sig, const struct agent_sigaction *virtual)
 {
 	struct agent_sigaction k = *virtual;
 
-	if (sig_own_index(sig) >= 0 || (virtual->handler != (uint64_t)SIG_DFL &&
-					virtual->handler != (uint64_t)SIG_IGN)) {
+	if (sig_own_index(sig) >= 0 ||
+	    (virtual->handler != (uint64_t)SIG_DFL && virtual->handler != (uint64_t)SIG_IGN)) {
 		k.handler = (uint64_t)agent_signal_entry;
 		k.restorer = (uint64_t)agent_restorer;
 		k.flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER | SA_RESTORER;

@@ -30,8 +30,8 @@
 #include <asm/unistd.h>
 #include <linux/sched.h>
 
-#define SLOTS_START	((uint64_t)PROTO_AGENT_BASE + PROTO_AGENT_CLONE_OFF)
-#define SYSCALL_LEN	2
+#define SLOTS_START ((uint64_t)PROTO_AGENT_BASE + PROTO_AGENT_CLONE_OFF)
+#define SYSCALL_LEN 2
 
 static struct agent_clone_slot *slot_alloc(uint32_t *index)
 {

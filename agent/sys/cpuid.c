@@ -13,9 +13,9 @@
 #include <asm/stat.h>
 #include <asm/unistd.h>
 
-#define OP_CPUID	0xa20fu
-#define OP_UD2		0x0b0fu
-#define CPUID_LEN	2
+#define OP_CPUID  0xa20fu
+#define OP_UD2	  0x0b0fu
+#define CPUID_LEN 2
 
 static bool is_site(uint64_t rip)
 {

@@ -17,10 +17,10 @@
 #include <asm/unistd.h>
 #include <linux/prctl.h>
 
-#define AF_UNIX		1
-#define SOCK_SEQPACKET	5
-#define SOCK_CLOEXEC	02000000
-#define MSG_NOSIGNAL	0x4000
+#define AF_UNIX	       1
+#define SOCK_SEQPACKET 5
+#define SOCK_CLOEXEC   02000000
+#define MSG_NOSIGNAL   0x4000
 
 static long exec_ask(struct agent_thread *t, agent_ucontext *uc, int *private_fd)
 {
@@ -91,11 +91,11 @@ long proc_do_execve(struct agent_thread *t, agent_ucontext *uc)
 	long ret = exec_ask(t, uc, &sock);
 
 	if (ret < 0) {
-		agent_say(ret == -EPERM ?
-				  "exec refused: the process cannot be traced (another tracer, "
-				  "or ptrace is restricted), so the new program would have no "
-				  "agent" :
-				  "exec refused: the SGX machine's daemon does not answer");
+		agent_say(ret == -EPERM
+				  ? "exec refused: the process cannot be traced (another tracer, "
+				    "or ptrace is restricted), so the new program would have no "
+				    "agent"
+				  : "exec refused: the SGX machine's daemon does not answer");
 		return ret == -EPERM ? -EPERM : -EIO;
 	}
 	t->window.exec_fd = sock;

@@ -12,15 +12,15 @@
 #include <linux/memfd.h>
 #include <linux/stat.h>
 
-#define ENCLAVE_PATH		"/dev/sgx_enclave"
-#define PROVISION_PATH		"/dev/sgx_provision"
-#define CPUINFO_PATH		"/proc/cpuinfo"
-#define NODE_PREFIX		"/sys/devices/system/node/node"
-#define NODE_SUFFIX		"/x86/sgx_total_bytes"
-#define MISC_MAJOR		10
-#define ENCLAVE_MINOR		125
-#define PROVISION_MINOR		126
-#define X_OK			1
+#define ENCLAVE_PATH	"/dev/sgx_enclave"
+#define PROVISION_PATH	"/dev/sgx_provision"
+#define CPUINFO_PATH	"/proc/cpuinfo"
+#define NODE_PREFIX	"/sys/devices/system/node/node"
+#define NODE_SUFFIX	"/x86/sgx_total_bytes"
+#define MISC_MAJOR	10
+#define ENCLAVE_MINOR	125
+#define PROVISION_MINOR 126
+#define X_OK		1
 
 enum answer {
 	ANSWER_NONE = 0,
@@ -156,7 +156,7 @@ static uint64_t epc_bytes(void)
 
 	for (sub = SGX_CPUID_12_EPC_SUBLEAF; sub < 16; sub++) {
 		struct proto_slot *slot = rpc_begin(PROTO_OP_CPUID, 0);
-		uint32_t regs[4] = { 0 };
+		uint32_t regs[4] = {0};
 		long ret;
 
 		if (!slot)

@@ -60,7 +60,7 @@ static bool suspend_pending(struct agent_thread *t, agent_ucontext *uc, uint64_t
 
 static long do_sigsuspend(struct agent_thread *t, agent_ucontext *uc)
 {
-	uint64_t args[6] = { 0 }, mask = uc->uc_sigmask & ASYNC_SIGNALS, blocked = ASYNC_SIGNALS;
+	uint64_t args[6] = {0}, mask = uc->uc_sigmask & ASYNC_SIGNALS, blocked = ASYNC_SIGNALS;
 	uint64_t wanted, async;
 	long ret;
 
@@ -212,9 +212,9 @@ void agent_do_syscall(struct agent_thread *t, agent_ucontext *uc, const agent_si
 		return;
 	case __NR_exit:
 		/* a vfork child only borrows its block (sys/clone.c) */
-		agent_thread_exit(t->sigtable == &PROC->sigtable || t->sigtable == &t->own_table ?
-					  &t->in_use :
-					  &t->sigtable->rsvd,
+		agent_thread_exit(t->sigtable == &PROC->sigtable || t->sigtable == &t->own_table
+					  ? &t->in_use
+					  : &t->sigtable->rsvd,
 				  (long)uc_arg(uc, 0));
 	default:
 		break;

@@ -9,22 +9,38 @@
 #include <stdint.h>
 
 enum sgx_encls_leaf {
-	SGX_ECREATE = 0x00, SGX_EADD = 0x01, SGX_EINIT = 0x02,
-	SGX_EREMOVE = 0x03, SGX_EDBGRD = 0x04, SGX_EDBGWR = 0x05,
-	SGX_EEXTEND = 0x06, SGX_ELDB = 0x07, SGX_ELDU = 0x08,
-	SGX_EBLOCK = 0x09, SGX_EPA = 0x0a, SGX_EWB = 0x0b,
-	SGX_ETRACK = 0x0c, SGX_EAUG = 0x0d, SGX_EMODPR = 0x0e,
+	SGX_ECREATE = 0x00,
+	SGX_EADD = 0x01,
+	SGX_EINIT = 0x02,
+	SGX_EREMOVE = 0x03,
+	SGX_EDBGRD = 0x04,
+	SGX_EDBGWR = 0x05,
+	SGX_EEXTEND = 0x06,
+	SGX_ELDB = 0x07,
+	SGX_ELDU = 0x08,
+	SGX_EBLOCK = 0x09,
+	SGX_EPA = 0x0a,
+	SGX_EWB = 0x0b,
+	SGX_ETRACK = 0x0c,
+	SGX_EAUG = 0x0d,
+	SGX_EMODPR = 0x0e,
 	SGX_EMODT = 0x0f,
 };
 
 enum sgx_enclu_leaf {
-	SGX_EREPORT = 0x00, SGX_EGETKEY = 0x01, SGX_EENTER = 0x02,
-	SGX_ERESUME = 0x03, SGX_EEXIT = 0x04, SGX_EACCEPT = 0x05,
-	SGX_EMODPE = 0x06, SGX_EACCEPTCOPY = 0x07, SGX_EDECCSSA = 0x09,
+	SGX_EREPORT = 0x00,
+	SGX_EGETKEY = 0x01,
+	SGX_EENTER = 0x02,
+	SGX_ERESUME = 0x03,
+	SGX_EEXIT = 0x04,
+	SGX_EACCEPT = 0x05,
+	SGX_EMODPE = 0x06,
+	SGX_EACCEPTCOPY = 0x07,
+	SGX_EDECCSSA = 0x09,
 };
 
 /* The three bytes of ENCLU: 0F 01 D7 */
-#define SGX_ENCLU_LEN	3
+#define SGX_ENCLU_LEN 3
 
 /* RAX of a leaf that reports failure without faulting */
 enum sgx_code {
@@ -60,20 +76,20 @@ enum sgx_code {
 };
 
 /* CPUID */
-#define SGX_CPUID_FEATURES		0x07u	/* EBX bit 2: SGX; ECX bit 30: SGX_LC */
-#define SGX_CPUID_7_EBX_SGX		(1u << 2)
-#define SGX_CPUID_7_ECX_SGX_LC		(1u << 30)
-#define SGX_CPUID_LEAF			0x12u
-#define SGX_CPUID_12_EAX_SGX1		(1u << 0)
-#define SGX_CPUID_12_EAX_SGX2		(1u << 1)
-#define SGX_CPUID_12_EPC_SUBLEAF	2u
-#define SGX_CPUID_12_EPC_VALID		1u	/* sub-leaf type 0001b */
+#define SGX_CPUID_FEATURES	 0x07u /* EBX bit 2: SGX; ECX bit 30: SGX_LC */
+#define SGX_CPUID_7_EBX_SGX	 (1u << 2)
+#define SGX_CPUID_7_ECX_SGX_LC	 (1u << 30)
+#define SGX_CPUID_LEAF		 0x12u
+#define SGX_CPUID_12_EAX_SGX1	 (1u << 0)
+#define SGX_CPUID_12_EAX_SGX2	 (1u << 1)
+#define SGX_CPUID_12_EPC_SUBLEAF 2u
+#define SGX_CPUID_12_EPC_VALID	 1u /* sub-leaf type 0001b */
 
 /* MSRs */
-#define SGX_MSR_FEATURE_CONTROL		0x3au
-#define SGX_FEATURE_CONTROL_LOCKED	(1ull << 0)
-#define SGX_FEATURE_CONTROL_LC		(1ull << 17)
-#define SGX_FEATURE_CONTROL_ENABLE	(1ull << 18)
-#define SGX_MSR_LEPUBKEYHASH0		0x8cu
+#define SGX_MSR_FEATURE_CONTROL	   0x3au
+#define SGX_FEATURE_CONTROL_LOCKED (1ull << 0)
+#define SGX_FEATURE_CONTROL_LC	   (1ull << 17)
+#define SGX_FEATURE_CONTROL_ENABLE (1ull << 18)
+#define SGX_MSR_LEPUBKEYHASH0	   0x8cu
 
 #endif

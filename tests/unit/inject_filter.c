@@ -15,8 +15,8 @@
 #include <string.h>
 #include <sys/syscall.h>
 
-#define COMMAND_FD	1023
-#define PROGRAM_IP	0x7f0000001000ull
+#define COMMAND_FD 1023
+#define PROGRAM_IP 0x7f0000001000ull
 
 static struct sock_filter code[PROTO_PARAM_FILTER_MAX];
 static size_t len;
@@ -74,18 +74,19 @@ static uint32_t ask(int nr, uint64_t ip, uint64_t a0, uint64_t a1, uint64_t a3)
 		.nr = nr,
 		.arch = AUDIT_ARCH_X86_64,
 		.instruction_pointer = ip,
-		.args = { a0, a1, 0, a3 },
+		.args = {a0, a1, 0, a3},
 	};
 
 	return run(&d);
 }
 
 static const int trapped[] = {
-	SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_rt_sigreturn, SYS_sigaltstack,
-	SYS_rt_sigsuspend, SYS_open, SYS_openat, SYS_openat2, SYS_stat, SYS_lstat, SYS_fstat,
-	SYS_newfstatat, SYS_statx, SYS_access, SYS_faccessat, SYS_faccessat2, SYS_readlink,
-	SYS_readlinkat, SYS_clone, SYS_clone3, SYS_fork, SYS_vfork, SYS_execve, SYS_execveat,
-	SYS_exit, SYS_close_range,
+	SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_rt_sigreturn, SYS_sigaltstack, SYS_rt_sigsuspend,
+	SYS_open,	  SYS_openat,	      SYS_openat2,	SYS_stat,	 SYS_lstat,
+	SYS_fstat,	  SYS_newfstatat,     SYS_statx,	SYS_access,	 SYS_faccessat,
+	SYS_faccessat2,	  SYS_readlink,	      SYS_readlinkat,	SYS_clone,	 SYS_clone3,
+	SYS_fork,	  SYS_vfork,	      SYS_execve,	SYS_execveat,	 SYS_exit,
+	SYS_close_range,
 };
 
 TEST(program_calls_trap)
@@ -115,8 +116,8 @@ TEST(agent_calls_pass_from_the_head_page_only)
 
 TEST(other_calls_pass)
 {
-	static const int free[] = { SYS_read, SYS_write, SYS_getpid, SYS_futex, SYS_munmap,
-				    SYS_mprotect, SYS_exit_group, SYS_socket, SYS_ppoll };
+	static const int free[] = {SYS_read,	 SYS_write,	 SYS_getpid, SYS_futex, SYS_munmap,
+				   SYS_mprotect, SYS_exit_group, SYS_socket, SYS_ppoll};
 
 	build();
 	for (size_t i = 0; i < sizeof(free) / sizeof(free[0]); i++)
@@ -167,8 +168,8 @@ TEST(what_would_go_around_is_refused)
 
 TEST(other_architectures_pass)
 {
-	struct seccomp_data d = { .nr = 5, .arch = AUDIT_ARCH_I386,
-				  .instruction_pointer = PROGRAM_IP };
+	struct seccomp_data d = {
+		.nr = 5, .arch = AUDIT_ARCH_I386, .instruction_pointer = PROGRAM_IP};
 
 	build();
 	CHECK_EQ(run(&d), SECCOMP_RET_ALLOW);

@@ -20,74 +20,73 @@
 #define PROTO_AGENT_H
 
 #define PROTO_AGENT_BASE	0x7e9000000000
-#define PROTO_AGENT_HEAD_SIZE	0x1000		/* the page that the filter lets pass */
+#define PROTO_AGENT_HEAD_SIZE	0x1000 /* the page that the filter lets pass */
 #define PROTO_AGENT_IMAGE_MAX	0x100000
 #define PROTO_AGENT_VDSO	0x100000
 #define PROTO_AGENT_VDSO_MAX	0x100000
 #define PROTO_AGENT_PROC	0x200000
 #define PROTO_AGENT_PROC_SIZE	0x7f000
-#define PROTO_AGENT_VTABLE	0x27f000	/* our vDSO's pointer table */
+#define PROTO_AGENT_VTABLE	0x27f000 /* our vDSO's pointer table */
 #define PROTO_AGENT_PARAMS	0x280000
-#define PROTO_AGENT_PARAMS_SIZE	0x10000
+#define PROTO_AGENT_PARAMS_SIZE 0x10000
 #define PROTO_AGENT_CHANNEL	0x400000
 #define PROTO_AGENT_MACHINE	0x700000
 #define PROTO_AGENT_BLOCKS	0x800000
 #define PROTO_AGENT_BLOCK_SIZE	0x10000
-#define PROTO_AGENT_BLOCK_COUNT	0x2000
-#define PROTO_AGENT_SIZE \
-	(PROTO_AGENT_BLOCKS + PROTO_AGENT_BLOCK_SIZE * PROTO_AGENT_BLOCK_COUNT)
+#define PROTO_AGENT_BLOCK_COUNT 0x2000
+#define PROTO_AGENT_SIZE	(PROTO_AGENT_BLOCKS + PROTO_AGENT_BLOCK_SIZE * PROTO_AGENT_BLOCK_COUNT)
 
 /* In the head page: offsets of what others jump to, or know by address */
-#define PROTO_AGENT_HDR_OFF	0x000		/* struct proto_agent_header */
-#define PROTO_AGENT_SYSCALL_OFF	0x040		/* a bare "syscall; int3" for inject/ */
-#define PROTO_AGENT_ENTER_OFF	0x080		/* EENTER by plain jump, for the vDSO */
-#define PROTO_AGENT_CLONE_OFF	0x800		/* clone slots: "syscall; hlt; nop" */
+#define PROTO_AGENT_HDR_OFF	0x000 /* struct proto_agent_header */
+#define PROTO_AGENT_SYSCALL_OFF 0x040 /* a bare "syscall; int3" for inject/ */
+#define PROTO_AGENT_ENTER_OFF	0x080 /* EENTER by plain jump, for the vDSO */
+#define PROTO_AGENT_CLONE_OFF	0x800 /* clone slots: "syscall; hlt; nop" */
 #define PROTO_AGENT_CLONE_SIZE	4
-#define PROTO_AGENT_CLONE_COUNT	256
+#define PROTO_AGENT_CLONE_COUNT 256
 
 /* Descriptor numbers, counted down from the command socket's */
-#define PROTO_FD_COMMAND(base)	(base)
-#define PROTO_FD_PRIVATE(base)	((base) - 1)
-#define PROTO_FD_UFFD(base)	((base) - 2)
-#define PROTO_FD_SPARE(base)	((base) - 3)
-#define PROTO_FD_COUNT		4
+#define PROTO_FD_COMMAND(base) (base)
+#define PROTO_FD_PRIVATE(base) ((base)-1)
+#define PROTO_FD_UFFD(base)    ((base)-2)
+#define PROTO_FD_SPARE(base)   ((base)-3)
+#define PROTO_FD_COUNT	       4
 
 #ifndef __ASSEMBLER__
 #include <proto/msg.h>
 
-#define PROTO_AGENT_MAGIC	0x746e656761786773ull	/* "sgxagent" */
+#define PROTO_AGENT_MAGIC 0x746e656761786773ull /* "sgxagent" */
 
 struct proto_agent_header {
 	uint64_t magic;
-	uint32_t version;	/* PROTO_VERSION */
-	uint32_t start;		/* offset of the start function */
+	uint32_t version; /* PROTO_VERSION */
+	uint32_t start; /* offset of the start function */
 };
 
-#define PROTO_PARAM_FILTER_MAX	1024
-#define PROTO_PARAM_CPUID_MAX	256
+#define PROTO_PARAM_FILTER_MAX 1024
+#define PROTO_PARAM_CPUID_MAX  256
 
 struct proto_agent_params {
-	uint64_t kernel_vdso;		/* AT_SYSINFO_EHDR as the kernel gave it */
+	uint64_t kernel_vdso; /* AT_SYSINFO_EHDR as the kernel gave it */
 	uint64_t xcr0;
-	uint64_t minsigstksz;		/* AT_MINSIGSTKSZ */
-	uint64_t hwcap2;		/* bit 1: FSGSBASE */
-	uint64_t sigmask;		/* virtual mask of the first thread */
-	uint64_t sigignored;		/* of the agent's own signals */
+	uint64_t minsigstksz; /* AT_MINSIGSTKSZ */
+	uint64_t hwcap2; /* bit 1: FSGSBASE */
+	uint64_t sigmask; /* virtual mask of the first thread */
+	uint64_t sigignored; /* of the agent's own signals */
 	int32_t command_fd;
-	uint32_t exec_flags;		/* PROTO_EXEC_* */
-	uint32_t cpuid_faulting;	/* arch_prctl(ARCH_CPUID) works here */
+	uint32_t exec_flags; /* PROTO_EXEC_* */
+	uint32_t cpuid_faulting; /* arch_prctl(ARCH_CPUID) works here */
 	uint32_t filter_len;
 	/* prctl(PR_SET_MM_MAP): so that the kernel's auxv names our vDSO */
-	uint64_t mm_map[13];		/* start_code ... env_end, see inject/inject.c */
+	uint64_t mm_map[13]; /* start_code ... env_end, see inject/inject.c */
 	uint32_t mm_map_valid;
 	uint32_t auxv_size;
 	uint64_t auxv[64];
-	uint64_t filter[PROTO_PARAM_FILTER_MAX];	/* struct sock_filter each */
-	uint32_t cpuid_site_count;	/* CPUID instructions that inject/ made UD2 */
-	uint32_t daemon_pid;		/* the injector's */
+	uint64_t filter[PROTO_PARAM_FILTER_MAX]; /* struct sock_filter each */
+	uint32_t cpuid_site_count; /* CPUID instructions that inject/ made UD2 */
+	uint32_t daemon_pid; /* the injector's */
 	uint64_t cpuid_sites[PROTO_PARAM_CPUID_MAX];
-	int64_t status;			/* out: 0, or -errno of what failed */
-	uint64_t status_what;		/* out: enum agent_start_step */
+	int64_t status; /* out: 0, or -errno of what failed */
+	uint64_t status_what; /* out: enum agent_start_step */
 };
 _Static_assert(sizeof(struct proto_agent_params) <= PROTO_AGENT_PARAMS_SIZE, "params size");
 #endif

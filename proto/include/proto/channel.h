@@ -23,12 +23,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PROTO_MAGIC		0x78677773u	/* "swgx", little-endian */
-#define PROTO_VERSION		1u
+#define PROTO_MAGIC	 0x78677773u /* "swgx", little-endian */
+#define PROTO_VERSION	 1u
 
-#define PROTO_SLOTS		32u
-#define PROTO_BULKS		2u
-#define PROTO_BULK_PAGES	64u		/* pages of source data in a bulk area */
+#define PROTO_SLOTS	 32u
+#define PROTO_BULKS	 2u
+#define PROTO_BULK_PAGES 64u /* pages of source data in a bulk area */
 
 enum proto_slot_state {
 	PROTO_FREE = 0,
@@ -45,17 +45,17 @@ enum proto_slot_state {
 };
 
 enum proto_op {
-	PROTO_OP_NOP = 0,	/* answer 0; for tests and benches */
-	PROTO_OP_OPEN,		/* a0: enum proto_dev, a1: O_* flags -> ret; descriptor by socket */
-	PROTO_OP_LOOKUP,	/* a0: dev, a1: ino of a descriptor -> enclave id or -ENOTTY; r0 = enum proto_dev */
-	PROTO_OP_ATTACH,	/* encl -> data: struct proto_encl_view; TCS table descriptor by socket */
-	PROTO_OP_IOCTL,		/* encl, a0: cmd, a1: arg uaddr, a2: PROTO_IOCTL_* flags; data: see below */
-	PROTO_OP_MAP,		/* encl, a0: addr, a1: length, a2: prot, a3: PROTO_MAP_* -> 0 or -errno */
-	PROTO_OP_UNMAP,		/* encl, a0: addr, a1: length; r0: pages of it still mapped here */
-	PROTO_OP_FAULT,		/* encl, a0: addr, a1: error code, a2: PROTO_FAULT_*, a3: PROT_* of the VMA */
-	PROTO_OP_ENCLU,		/* encl, a0..a3: RAX, RBX, RCX, RDX; r0: RAX, r1: RBX, see below */
-	PROTO_OP_CPUID,		/* a0: EAX, a1: ECX; data in/out: 4 x u32 of the host's answer */
-	PROTO_OP_CPUID_SCAN,	/* a0: dev, a1: ino, a2: fd number in the process, a3: file offset << 32 | length -> data: u32 offsets */
+	PROTO_OP_NOP = 0, /* answer 0; for tests and benches */
+	PROTO_OP_OPEN, /* a0: enum proto_dev, a1: O_* flags -> ret; descriptor by socket */
+	PROTO_OP_LOOKUP, /* a0: dev, a1: ino of a descriptor -> enclave id or -ENOTTY; r0 = enum proto_dev */
+	PROTO_OP_ATTACH, /* encl -> data: struct proto_encl_view; TCS table descriptor by socket */
+	PROTO_OP_IOCTL, /* encl, a0: cmd, a1: arg uaddr, a2: PROTO_IOCTL_* flags; data: see below */
+	PROTO_OP_MAP, /* encl, a0: addr, a1: length, a2: prot, a3: PROTO_MAP_* -> 0 or -errno */
+	PROTO_OP_UNMAP, /* encl, a0: addr, a1: length; r0: pages of it still mapped here */
+	PROTO_OP_FAULT, /* encl, a0: addr, a1: error code, a2: PROTO_FAULT_*, a3: PROT_* of the VMA */
+	PROTO_OP_ENCLU, /* encl, a0..a3: RAX, RBX, RCX, RDX; r0: RAX, r1: RBX, see below */
+	PROTO_OP_CPUID, /* a0: EAX, a1: ECX; data in/out: 4 x u32 of the host's answer */
+	PROTO_OP_CPUID_SCAN, /* a0: dev, a1: ino, a2: fd number in the process, a3: file offset << 32 | length -> data: u32 offsets */
 	PROTO_OP_COUNT,
 };
 
@@ -100,22 +100,22 @@ enum proto_dev {
  * after a piece that has LAST or SIGNAL, answers an error, or added less than it
  * brought; also when the process dies.  Other ioctls send FIRST | LAST.
  */
-#define PROTO_IOCTL_FIRST	(1u << 0)	/* takes the enclave's one ioctl place, or EBUSY */
-#define PROTO_IOCTL_LAST	(1u << 1)	/* gives it back (also done on any error) */
-#define PROTO_IOCTL_BULK	(1u << 2)	/* source pages are in bulk area `bulk` */
-#define PROTO_IOCTL_SIGNAL	(1u << 3)	/* a signal is pending for the thread */
-#define PROTO_IOCTL_PROVISION_FD (1u << 4)	/* PROVISION: fd is an open /dev/sgx_provision */
+#define PROTO_IOCTL_FIRST	 (1u << 0) /* takes the enclave's one ioctl place, or EBUSY */
+#define PROTO_IOCTL_LAST	 (1u << 1) /* gives it back (also done on any error) */
+#define PROTO_IOCTL_BULK	 (1u << 2) /* source pages are in bulk area `bulk` */
+#define PROTO_IOCTL_SIGNAL	 (1u << 3) /* a signal is pending for the thread */
+#define PROTO_IOCTL_PROVISION_FD (1u << 4) /* PROVISION: fd is an open /dev/sgx_provision */
 
 /* proto_slot.flags */
-#define PROTO_SLOT_TELLS_WAIT	(1u << 0)	/* see PROTO_WAITED */
+#define PROTO_SLOT_TELLS_WAIT (1u << 0) /* see PROTO_WAITED */
 
 /* PROTO_OP_MAP flags */
-#define PROTO_MAP_MPROTECT	(1u << 0)	/* mprotect: the range is mapped already */
-#define PROTO_MAP_CHECK		(1u << 1)	/* only ask, record nothing */
-#define PROTO_MAP_RIE		(1u << 2)	/* personality has READ_IMPLIES_EXEC */
+#define PROTO_MAP_MPROTECT (1u << 0) /* mprotect: the range is mapped already */
+#define PROTO_MAP_CHECK	   (1u << 1) /* only ask, record nothing */
+#define PROTO_MAP_RIE	   (1u << 2) /* personality has READ_IMPLIES_EXEC */
 
 /* PROTO_OP_FAULT flags; ret is enum proto_verdict, r0 the error code */
-#define PROTO_FAULT_ENCLAVE	(1u << 0)	/* in enclave mode */
+#define PROTO_FAULT_ENCLAVE (1u << 0) /* in enclave mode */
 enum proto_verdict {
 	PROTO_VERDICT_RETRY = 0,
 	PROTO_VERDICT_PF,
@@ -133,46 +133,46 @@ struct proto_segment {
 	uint64_t uaddr;
 	uint32_t size;
 	int32_t status;
-	uint32_t offset;	/* of its bytes in data[] */
+	uint32_t offset; /* of its bytes in data[] */
 	uint32_t rsvd;
 };
-#define PROTO_SEGMENTS	4u
+#define PROTO_SEGMENTS 4u
 
 /* What the agent must know of an enclave; constant after EINIT but for attributes. */
 struct proto_encl_view {
-	uint64_t base, size;		/* 0, 0 before CREATE */
+	uint64_t base, size; /* 0, 0 before CREATE */
 	uint64_t attributes, xfrm;
 	uint32_t ssaframesize, miscselect;
 	uint32_t initialized;
 	uint32_t rsvd;
 };
 
-#define PROTO_DATA_SIZE	6144u
+#define PROTO_DATA_SIZE 6144u
 
 struct proto_slot {
-	uint32_t state;		/* atomic enum proto_slot_state; futex of the waiting thread */
-	uint32_t tid;		/* agent: who claimed it, for reports */
+	uint32_t state; /* atomic enum proto_slot_state; futex of the waiting thread */
+	uint32_t tid; /* agent: who claimed it, for reports */
 	/* request: written by the agent while CLAIMED */
-	uint32_t op;		/* enum proto_op */
+	uint32_t op; /* enum proto_op */
 	uint32_t flags;
-	uint64_t encl;		/* enclave id: st_ino of its descriptor; 0: none */
+	uint64_t encl; /* enclave id: st_ino of its descriptor; 0: none */
 	uint64_t a0, a1, a2, a3;
-	uint32_t bulk;		/* number of the bulk area */
-	uint32_t src_pages;	/* source pages there */
-	uint64_t src_uaddr;	/* address of the first */
-	int32_t src_status;	/* of the page after the last: 0, -EFAULT, -EACCES */
+	uint32_t bulk; /* number of the bulk area */
+	uint32_t src_pages; /* source pages there */
+	uint64_t src_uaddr; /* address of the first */
+	int32_t src_status; /* of the page after the last: 0, -EFAULT, -EACCES */
 	uint32_t segment_count;
 	struct proto_segment segment[PROTO_SEGMENTS];
 	/* answer: written by the daemon before DONE */
-	int64_t ret;		/* 0 or more, or -errno */
+	int64_t ret; /* 0 or more, or -errno */
 	uint64_t r0, r1, r2;
-	uint32_t fds;		/* descriptors sent over the socket with this answer */
-	uint32_t writeback;	/* bytes of data[] to copy to writeback_uaddr; 0: none */
+	uint32_t fds; /* descriptors sent over the socket with this answer */
+	uint32_t writeback; /* bytes of data[] to copy to writeback_uaddr; 0: none */
 	uint64_t writeback_uaddr;
-	uint32_t cpu;		/* request: CPU of the agent's thread + 1; 0 unknown; a hint */
+	uint32_t cpu; /* request: CPU of the agent's thread + 1; 0 unknown; a hint */
 	uint32_t rsvd0;
 	uint64_t rsvd[3];
-	uint8_t data[PROTO_DATA_SIZE];	/* both ways */
+	uint8_t data[PROTO_DATA_SIZE]; /* both ways */
 } __attribute__((aligned(64)));
 
 /*
@@ -181,23 +181,23 @@ struct proto_slot {
  */
 
 struct proto_channel {
-	uint32_t magic, version;	/* daemon, once */
-	uint32_t client;		/* daemon, once: number of this client */
-	uint32_t doorbell;		/* agent: +1 after POSTED; futex of the daemon */
-	uint32_t daemon_sleeps;		/* daemon: 1 while it may wait on the doorbell */
-	uint32_t spin;			/* daemon, once: may the agent spin (more than one CPU)? */
-	uint32_t panic_code;		/* agent: see agent/panic; 0 none */
+	uint32_t magic, version; /* daemon, once */
+	uint32_t client; /* daemon, once: number of this client */
+	uint32_t doorbell; /* agent: +1 after POSTED; futex of the daemon */
+	uint32_t daemon_sleeps; /* daemon: 1 while it may wait on the doorbell */
+	uint32_t spin; /* daemon, once: may the agent spin (more than one CPU)? */
+	uint32_t panic_code; /* agent: see agent/panic; 0 none */
 	uint32_t panic_line;
 	uint64_t panic_value;
-	uint32_t bulk_owner[PROTO_BULKS];	/* agent: slot number + 1, 0 free; CAS */
-	uint32_t daemon_cpu;		/* daemon: CPU of its thread + 1; 0 unknown; a hint */
+	uint32_t bulk_owner[PROTO_BULKS]; /* agent: slot number + 1, 0 free; CAS */
+	uint32_t daemon_cpu; /* daemon: CPU of its thread + 1; 0 unknown; a hint */
 	uint32_t rsvd[15];
 	struct proto_slot slot[PROTO_SLOTS];
 };
 
-#define PROTO_BULK_OFFSET	(256u << 10)	/* of bulk area 0 in the file */
-#define PROTO_BULK_SIZE		(PROTO_BULK_PAGES * SGX_PAGE_SIZE)
-#define PROTO_CHANNEL_SIZE	(PROTO_BULK_OFFSET + PROTO_BULKS * PROTO_BULK_SIZE)
+#define PROTO_BULK_OFFSET  (256u << 10) /* of bulk area 0 in the file */
+#define PROTO_BULK_SIZE	   (PROTO_BULK_PAGES * SGX_PAGE_SIZE)
+#define PROTO_CHANNEL_SIZE (PROTO_BULK_OFFSET + PROTO_BULKS * PROTO_BULK_SIZE)
 
 _Static_assert(sizeof(struct proto_channel) <= PROTO_BULK_OFFSET, "channel header size");
 _Static_assert(offsetof(struct proto_slot, data) % 8 == 0, "slot data alignment");
@@ -210,14 +210,14 @@ _Static_assert(offsetof(struct proto_slot, data) % 8 == 0, "slot data alignment"
  */
 struct proto_machine_page {
 	uint32_t magic, version;
-	uint32_t alive;			/* word of the daemon's robust mutex, at offset 8 */
+	uint32_t alive; /* word of the daemon's robust mutex, at offset 8 */
 	uint32_t pad[13];
-	uint64_t boot;			/* changes when the EPC's content is lost */
-	uint64_t xfrm;			/* XFRM bits that CPUID 12H.1 offers */
-	uint64_t features;		/* PROTO_FEATURE_* */
+	uint64_t boot; /* changes when the EPC's content is lost */
+	uint64_t xfrm; /* XFRM bits that CPUID 12H.1 offers */
+	uint64_t features; /* PROTO_FEATURE_* */
 };
-#define PROTO_FEATURE_GENUINEINTEL	(1u << 0)	/* CPUID vendor answered as Intel's */
+#define PROTO_FEATURE_GENUINEINTEL (1u << 0) /* CPUID vendor answered as Intel's */
 
-#define PROTO_ALIVE_DIED	0x40000000u	/* FUTEX_OWNER_DIED */
+#define PROTO_ALIVE_DIED	   0x40000000u /* FUTEX_OWNER_DIED */
 
 #endif

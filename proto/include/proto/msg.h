@@ -36,29 +36,29 @@ enum proto_msg_type {
 	/* Descriptors that belong to an RPC answer; slot = number of the RPC slot */
 	PROTO_MSG_FDS,
 	/* Tool -> daemon, a fresh connection to the machine's socket */
-	PROTO_MSG_RUN,		/* this connection becomes a command socket; answer PROTO_MSG_OK */
-	PROTO_MSG_STAT,		/* answer: PROTO_MSG_TEXT, JSON, in as many messages as it takes, then OK */
-	PROTO_MSG_STOP,		/* answer OK, then the daemon ends; status -EBUSY if clients, unless arg & 1 */
+	PROTO_MSG_RUN, /* this connection becomes a command socket; answer PROTO_MSG_OK */
+	PROTO_MSG_STAT, /* answer: PROTO_MSG_TEXT, JSON, in as many messages as it takes, then OK */
+	PROTO_MSG_STOP, /* answer OK, then the daemon ends; status -EBUSY if clients, unless arg & 1 */
 	PROTO_MSG_TEXT,
 	PROTO_MSG_OK,
 };
 
 /* What survives an exec in the virtual signal state. */
 struct proto_exec {
-	uint32_t tid;		/* thread that will call execve */
-	uint32_t flags;		/* PROTO_EXEC_* */
-	uint64_t sigmask;	/* the program's mask (all 64 bits, virtual) */
-	uint64_t sigignored;	/* signals the program ignores, of the agent's own */
-	int32_t command_fd;	/* number of the command socket in the process */
-	int32_t private_fds;	/* first of the agent's descriptor numbers below it, see agent */
+	uint32_t tid; /* thread that will call execve */
+	uint32_t flags; /* PROTO_EXEC_* */
+	uint64_t sigmask; /* the program's mask (all 64 bits, virtual) */
+	uint64_t sigignored; /* signals the program ignores, of the agent's own */
+	int32_t command_fd; /* number of the command socket in the process */
+	int32_t private_fds; /* first of the agent's descriptor numbers below it, see agent */
 };
-#define PROTO_EXEC_FILTERED	(1u << 0) /* the seccomp filter is installed already */
-#define PROTO_EXEC_STAGE2	(1u << 1) /* so is its second stage */
+#define PROTO_EXEC_FILTERED (1u << 0) /* the seccomp filter is installed already */
+#define PROTO_EXEC_STAGE2   (1u << 1) /* so is its second stage */
 
 struct proto_msg {
 	uint32_t magic, version;
-	uint32_t type;		/* enum proto_msg_type */
-	int32_t status;		/* answers: 0 or -errno */
+	uint32_t type; /* enum proto_msg_type */
+	int32_t status; /* answers: 0 or -errno */
 	uint32_t arg;
 	uint32_t slot;
 	union {
@@ -67,6 +67,6 @@ struct proto_msg {
 	};
 };
 
-#define PROTO_TEXT_MAX	(32u << 10)	/* bytes after struct proto_msg in a PROTO_MSG_TEXT */
+#define PROTO_TEXT_MAX (32u << 10) /* bytes after struct proto_msg in a PROTO_MSG_TEXT */
 
 #endif
