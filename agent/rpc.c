@@ -23,17 +23,19 @@
 #include <linux/ioctl.h>
 #include <linux/userfaultfd.h>
 
-#define AF_UNIX		1
-#define SOCK_SEQPACKET	5
-#define SOCK_CLOEXEC	02000000
-#define SOL_SOCKET	1
-#define SCM_RIGHTS	1
+#define AF_UNIX		 1
+#define SOCK_SEQPACKET	 5
+#define SOCK_CLOEXEC	 02000000
+#define SOL_SOCKET	 1
+#define SCM_RIGHTS	 1
 #define MSG_CMSG_CLOEXEC 0x40000000
-#define MSG_NOSIGNAL	0x4000
-#define SPIN_ROUNDS	2000
-#define SPIN_WOKEN	500	/* the daemon slept: it may want this very CPU */
-#define CPUNODE_SEG	0x7b	/* its limit has the number of the CPU, as for the vDSO */
-#define WAIT_MS		100
+#define MSG_NOSIGNAL	 0x4000
+#define SPIN_ROUNDS	 2000
+#define SPIN_WOKEN	 500 /* the daemon slept: it may want this very CPU */
+#define SPIN_MOVING	 20000 /* it goes to another CPU */
+#define SPIN_PAGE	 150 /* more for each page of a piece, with yields */
+#define CPUNODE_SEG	 0x7b /* its limit has the number of the CPU, as for the vDSO */
+#define WAIT_MS		 100
 
 struct msghdr_k {
 	void *name;
@@ -54,9 +56,9 @@ struct cmsg_k {
 /* Send with up to four descriptors.  Return: bytes, or -errno. */
 static long send_msg(int sock, const struct proto_msg *msg, const int *fds, uint32_t count)
 {
-	struct iovec iov = { (void *)msg, sizeof(*msg) };
-	struct cmsg_k c = { 16 + 4ull * count, SOL_SOCKET, SCM_RIGHTS, { 0 } };
-	struct msghdr_k h = { 0 };
+	struct iovec iov = {(void *)msg, sizeof(*msg)};
+	struct cmsg_k c = {16 + 4ull * count, SOL_SOCKET, SCM_RIGHTS, {0}};
+	struct msghdr_k h = {0};
 	uint32_t i;
 
 	for (i = 0; i < count; i++)
@@ -77,9 +79,9 @@ long rpc_send_command(const struct proto_msg *msg, const int *fds, uint32_t coun
 
 long rpc_recv_private(int sock, struct proto_msg *msg, int *fds, uint32_t *count, int cloexec)
 {
-	struct iovec iov = { msg, sizeof(*msg) };
+	struct iovec iov = {msg, sizeof(*msg)};
 	struct cmsg_k c;
-	struct msghdr_k h = { 0 };
+	struct msghdr_k h = {0};
 	uint32_t i, got = 0;
 	long ret;
 
@@ -152,15 +154,14 @@ void rpc_reserve_fds(void)
 /* A userfaultfd in SIGBUS mode, for user-mode faults only.  Return: fd or -errno */
 static long make_uffd(void)
 {
-	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_api api = {.api = UFFD_API};
 	long fd = sys1(__NR_userfaultfd, O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY);
 	long ret;
 
 	if (fd < 0)
 		return fd;
-	api.features = UFFD_FEATURE_SIGBUS | UFFD_FEATURE_MISSING_SHMEM |
-		       UFFD_FEATURE_MINOR_SHMEM | UFFD_FEATURE_WP_HUGETLBFS_SHMEM |
-		       UFFD_FEATURE_PAGEFAULT_FLAG_WP;
+	api.features = UFFD_FEATURE_SIGBUS | UFFD_FEATURE_MISSING_SHMEM | UFFD_FEATURE_MINOR_SHMEM |
+		       UFFD_FEATURE_WP_HUGETLBFS_SHMEM | UFFD_FEATURE_PAGEFAULT_FLAG_WP;
 	ret = sys3(__NR_ioctl, fd, UFFDIO_API, &api);
 	if (ret < 0) {
 		sys1(__NR_close, fd);
@@ -184,7 +185,7 @@ static bool map_shared(int fd, uint64_t offset_in_arena, uint64_t size, int prot
 static bool connect_locked(void)
 {
 	struct proto_msg msg;
-	int pair[2], fds[2] = { -1, -1 }, got[2] = { -1, -1 };
+	int pair[2], fds[2] = {-1, -1}, got[2] = {-1, -1};
 	uint32_t count = 2;
 	long uffd, ret;
 	bool ok = false;
@@ -301,7 +302,7 @@ struct proto_slot *rpc_try_begin(enum proto_op op, uint64_t encl)
 
 static bool daemon_hung_up(void)
 {
-	struct pollfd p = { PROC->fd_private, 0, 0 };
+	struct pollfd p = {PROC->fd_private, 0, 0};
 
 	return sys3(__NR_poll, &p, 1, 0) > 0 && (p.revents & (POLLHUP | POLLERR | POLLNVAL));
 }
@@ -322,12 +323,15 @@ static uint32_t this_cpu(void)
 static bool wait_done(struct proto_slot *slot, uint32_t spins)
 {
 	uint32_t i;
-	struct timespec ts = { 0, WAIT_MS * 1000000l };
+	struct timespec ts = {0, WAIT_MS * 1000000l};
 
 	for (i = 0; i < spins; i++) {
 		if (__atomic_load_n(&slot->state, __ATOMIC_ACQUIRE) == PROTO_DONE)
 			return true;
 		__builtin_ia32_pause();
+		/* a long wait: the CPU may be wanted, by the daemon above all */
+		if (i > SPIN_WOKEN && i % 32 == 0)
+			sys0(__NR_sched_yield);
 	}
 	for (;;) {
 		uint32_t posted = PROTO_POSTED;
@@ -363,14 +367,20 @@ void rpc_post(struct proto_slot *slot)
 long rpc_wait(struct proto_slot *slot)
 {
 	struct proto_channel *ch = AGENT_CHANNEL;
-	uint32_t spins = 0;
+	uint32_t spins = 0, cpu;
 
 	/* lost before it was posted: it will not be done */
 	if (PROC->connected != 1)
 		return -EIO;
-	if (ch->spin && (!slot->cpu || slot->cpu != ch->daemon_cpu))
-		spins = __atomic_load_n(&ch->daemon_sleeps, __ATOMIC_RELAXED) ? SPIN_WOKEN :
-										 SPIN_ROUNDS;
+	cpu = __atomic_load_n(&ch->daemon_cpu, __ATOMIC_RELAXED);
+	if (ch->spin && cpu == PROTO_CPU_MOVING)
+		spins = SPIN_MOVING;
+	else if (ch->spin && (!slot->cpu || slot->cpu != cpu))
+		spins = __atomic_load_n(&ch->daemon_sleeps, __ATOMIC_RELAXED) ? SPIN_WOKEN
+									      : SPIN_ROUNDS;
+	/* Going to sleep and being woken takes as long as some pages of a piece */
+	if (spins && spins < SPIN_MOVING && slot->src_pages > 1)
+		spins = SPIN_ROUNDS + SPIN_PAGE * slot->src_pages;
 	return wait_done(slot, spins) ? slot->ret : -EIO;
 }
 
@@ -397,8 +407,7 @@ long rpc_call_fd(struct proto_slot *slot, int *fd, int cloexec)
 	agent_lock(&PROC->fd_lock);
 	ret = rpc_call(slot);
 	if (ret >= 0 && slot->fds) {
-		long r = rpc_recv_private(PROC->fd_private, &msg, fd, &count,
-					  cloexec);
+		long r = rpc_recv_private(PROC->fd_private, &msg, fd, &count, cloexec);
 		if (r < 0)
 			ret = r;
 		else if (count != 1)

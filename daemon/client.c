@@ -35,7 +35,9 @@
 #define SOON_NS	 50000
 
 /* Calls that both ends make on one CPU before the service thread leaves it */
+#define PATIENCE_MIN 2u
 #define PATIENCE_MAX 4096u
+#define APART_WORTH  32u /* calls after which leaving it was right */
 
 static long futex(uint32_t *word, int op, uint32_t value)
 {
@@ -179,29 +181,50 @@ void client_leave_cpu(int cpu)
 		(void)sched_setaffinity(0, sizeof(all), &all);
 }
 
+/* Seldom: the agent uses the words beside it, and a store takes the line away. */
+static void tell_cpu(struct client *c, uint32_t value)
+{
+	if (__atomic_load_n(&c->channel->daemon_cpu, __ATOMIC_RELAXED) != value)
+		__atomic_store_n(&c->channel->daemon_cpu, value, __ATOMIC_RELAXED);
+}
+
+/* How a service thread and its client's share the CPUs */
+struct company {
+	unsigned together; /* calls of late that both made on one CPU */
+	unsigned apart; /* that they did not */
+	unsigned patience; /* how many of the former are too many */
+};
+
 /*
  * A scheduler that puts both ends of a call on one CPU makes two switches of each,
- * and spinning there keeps the other end from running.  Move, but not for ever.
+ * and spinning there keeps the other end from running.  Move; but the less often
+ * the shorter it lasted.
  * Return: true if the other end seems to have a CPU of its own.
  */
-static bool beside(struct client *c, const struct sgx_call *call, unsigned *together,
-		   unsigned *patience)
+static bool beside(struct client *c, const struct sgx_call *call, struct company *co)
 {
 	int cpu = sched_getcpu();
 
-	__atomic_store_n(&c->channel->daemon_cpu, (uint32_t)(cpu + 1), __ATOMIC_RELAXED);
+	tell_cpu(c, (uint32_t)(cpu + 1));
 	if (cpu < 0 || call->slot.cpu != (uint32_t)cpu + 1) {
-		*together = 0;
+		co->together = 0;
+		if (++co->apart == APART_WORTH)
+			co->patience = PATIENCE_MIN;
 		return true;
 	}
-	if (++*together < *patience)
+	if (++co->together < co->patience)
 		return false;
-	*together = 0;
-	if (*patience < PATIENCE_MAX)
-		*patience *= 2;
+	co->together = 0;
+	co->apart = 0;
+	if (co->patience < PATIENCE_MAX)
+		co->patience *= 2;
+	/*
+	 * Some 100 us, if the other CPU has to be woken.  The other end should
+	 * not sleep meanwhile: our wake of it would take it along.
+	 */
+	tell_cpu(c, PROTO_CPU_MOVING);
 	client_leave_cpu(cpu);
-	__atomic_store_n(&c->channel->daemon_cpu, (uint32_t)(sched_getcpu() + 1),
-			 __ATOMIC_RELAXED);
+	tell_cpu(c, (uint32_t)(sched_getcpu() + 1));
 	return true;
 }
 
@@ -210,7 +233,7 @@ static void *service(void *arg)
 	struct client *c = arg;
 	struct proto_channel *ch = c->channel;
 	uint32_t budget = c->machine->spin ? SPIN_MIN : 0, bell;
-	unsigned together = 0, patience = 2;
+	struct company company = {.patience = PATIENCE_MIN};
 	bool alone = true;
 	struct sgx_call *call = calloc(1, sizeof(*call));
 
@@ -219,19 +242,22 @@ static void *service(void *arg)
 		return NULL;
 	}
 	while (!atomic_load(&c->stop)) {
-		uint32_t spins = 0;
+		uint32_t spins = 0, limit;
 		int64_t asleep;
 
 		bell = __atomic_load_n(&ch->doorbell, __ATOMIC_ACQUIRE);
 		if (serve_posted(c, call)) {
-			alone = !budget || beside(c, call, &together, &patience);
+			alone = !budget || beside(c, call, &company);
 			continue;
 		}
-		while (alone && spins < budget && __atomic_load_n(&ch->doorbell, __ATOMIC_ACQUIRE) == bell) {
+		/* Where an ADD_PAGES goes on, its next piece is due */
+		limit = budget && call->more ? 4 * SPIN_MAX : budget;
+		while (alone && spins < limit &&
+		       __atomic_load_n(&ch->doorbell, __ATOMIC_ACQUIRE) == bell) {
 			__builtin_ia32_pause();
 			spins++;
 		}
-		if (alone && spins < budget) {
+		if (alone && spins < limit) {
 			budget = budget < SPIN_MAX / 2 ? 2 * budget : SPIN_MAX;
 			continue;
 		}

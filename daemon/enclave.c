@@ -468,6 +468,7 @@ static bool unused(const struct enclave *e)
 static void closed(struct machine *m, int wd)
 {
 	struct enclave **p, *e;
+	bool again;
 
 	pthread_mutex_lock(&m->lock);
 	for (p = &m->enclaves; *p; p = &(*p)->next)
@@ -477,9 +478,11 @@ static void closed(struct machine *m, int wd)
 	pthread_mutex_unlock(&m->lock);
 	if (!e || !atomic_load(&e->handed_out))
 		return;
+	again = e->doubt;
 	e->doubt = !unused(e);
 	if (e->doubt) {
-		if (!m->recheck_ms) {
+		/* soon, however long others have been in doubt */
+		if (!again || !m->recheck_ms) {
 			m->recheck_ms = 1;
 			m->recheck_at = loop_now_ms() + 1;
 		}
@@ -566,32 +569,37 @@ void enclave_recheck(struct machine *m)
  */
 
 /* Intervals of enclave_recheck() up to this one are waited for */
-#define SETTLE_MS 64
+#define SETTLE_MS      512
+#define SETTLE_STEP_MS 10
+#define SETTLE_STEPS   200 /* two seconds */
 
 /**
  * enclave_settle() - wait until what has been closed by now is released
- * @m: machine
+ * @m:		machine
+ * @stop:	gives up when it becomes true: the main thread is waiting for us
  *
- * Context: a service thread, no lock held.  Bounded: the main thread may be
- * waiting for this very thread to stop.
+ * On a busy system the process that closed may be scheduled out in the middle of
+ * it for a while.  Context: a service thread, no lock held.
  */
-void enclave_settle(struct machine *m)
+void enclave_settle(struct machine *m, const atomic_bool *stop)
 {
 	struct timespec until;
 	uint64_t one = 1, ticket;
 
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_nsec += 250000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_nsec -= 1000000000;
-		until.tv_sec++;
-	}
 	pthread_mutex_lock(&m->lock);
 	ticket = ++m->settle_wanted;
-	if (write(m->wakeup.fd, &one, sizeof(one)) == sizeof(one))
-		while (m->settle_done < ticket &&
-		       !pthread_cond_timedwait(&m->settled, &m->lock, &until))
-			;
+	if (write(m->wakeup.fd, &one, sizeof(one)) != sizeof(one))
+		goto out;
+	clock_gettime(CLOCK_REALTIME, &until);
+	for (int i = 0; i < SETTLE_STEPS && m->settle_done < ticket && !atomic_load(stop); i++) {
+		until.tv_nsec += SETTLE_STEP_MS * 1000000;
+		if (until.tv_nsec >= 1000000000) {
+			until.tv_nsec -= 1000000000;
+			until.tv_sec++;
+		}
+		(void)pthread_cond_timedwait(&m->settled, &m->lock, &until);
+	}
+out:
 	pthread_mutex_unlock(&m->lock);
 }
 

@@ -158,7 +158,7 @@ void enclave_counters(struct enclave *e, struct counters *c);
 void enclave_wipe_dead(struct enclave *e, pid_t dead);
 void enclave_recheck(struct machine *m);
 /* Wait (not for long) until what has been closed by now is released. */
-void enclave_settle(struct machine *m);
+void enclave_settle(struct machine *m, const atomic_bool *stop);
 void enclave_settle_ready(struct machine *m);
 uint64_t loop_now_ms(void);
 void enclave_inotify_ready(struct machine *m, struct source *s, uint32_t events);
@@ -236,6 +236,7 @@ struct sgx_call {
 	uint32_t number; /* of the slot */
 	uint32_t used; /* ADD_PAGES: source pages consumed */
 	bool ahead; /* prefill_ahead() after the answer */
+	bool more; /* an ADD_PAGES that goes on in another call */
 	const uint8_t *bulk; /* source pages; shared memory */
 	struct proto_slot slot; /* request; the answer's fields of it are filled in */
 	uint32_t out; /* bytes of answer[] that go back */

@@ -12,12 +12,12 @@
  * step() makes some at ready.  Anybody may step: a worker thread of the machine
  * where the call is large and a CPU is to be had, the service thread that finds
  * its page missing, and the service thread after it has answered a call of a
- * series of small ones.  So nobody waits for a thread that may not come.
+ * series.  So nobody waits for a thread that may not come.
  *
  * The pages are zeros until their EADD, and nobody can see them before: PTEs come
- * from us alone.  What no EADD has taken goes away at the end of the ioctl; of a
- * series of small calls a few pages stay for the call that seems to come next,
- * until any other ioctl.
+ * from us alone.  What no EADD has taken goes away at the end of the ioctl; in a
+ * series of calls, each where the last one ended, a few pages stay for the one
+ * that seems to come next, until any other ioctl.
  *
  * next is the holder's of the enclave's ioctl place; the rest is under the lock,
  * which only step() holds for longer.
@@ -32,8 +32,9 @@
 #include <sys/mman.h>
 
 #define STEP_PAGES   8u /* made with one call of the kernel */
-#define SERIES_PAGES 8u /* a call of no more is a small one */
+#define YIELD_STEPS  3u
 #define SERIES_CALLS 3u /* this many in order are a series */
+#define SERIES_PAGES 16u /* of the next one, at most */
 #define AHEAD_PAGES  64u /* beyond a piece, of the rest of its ADD_PAGES */
 #define SPIN_ROUNDS  400u
 
@@ -69,7 +70,7 @@ void prefill_exit(struct machine *m)
 /*
  * Make some pages.  What is in the way (a page that a client wrote there) or
  * fails otherwise ends the window: EADD finds out by itself.
- * Context: window lock held.  Return: false with nothing left to make.
+ * Context: window lock held.  Return: false with nothing left to make now.
  */
 static bool step(struct enclave *e)
 {
@@ -91,10 +92,9 @@ static bool step(struct enclave *e)
 		return false;
 	}
 	if (zero.zeropage > 0)
-		atomic_store_explicit(&w->ready,
-				      ready + ((uint64_t)zero.zeropage >> SGX_PAGE_SHIFT),
-				      memory_order_release);
-	return true;
+		ready += (uint64_t)zero.zeropage >> SGX_PAGE_SHIFT;
+	atomic_store_explicit(&w->ready, ready, memory_order_release);
+	return ready < w->end;
 }
 
 static bool step_locked(struct enclave *e)
@@ -127,8 +127,10 @@ static void *worker(void *arg)
 		pthread_mutex_unlock(&p->lock);
 		if (cpu >= 0 && cpu == sched_getcpu())
 			client_leave_cpu(cpu);
-		while (step_locked(e))
-			;
+		/* the CPU may be the one that the client wants to bring more */
+		for (unsigned i = 1; step_locked(e); i++)
+			if (i % YIELD_STEPS == 0)
+				sched_yield();
 		enclave_put(e);
 		pthread_mutex_lock(&p->lock);
 	}
@@ -204,7 +206,7 @@ void prefill_begin(struct enclave *e, uint64_t page, uint64_t count, uint64_t re
 	if (e->machine->memory.uffd < 0)
 		return;
 	if (first)
-		w->series = page == w->next && count <= SERIES_PAGES && !rest ? w->series + 1 : 0;
+		w->series = page == w->next ? w->series + 1 : 0;
 	if (page != w->next) {
 		prefill_drop(e);
 		w->next = page;
@@ -245,9 +247,9 @@ bool prefill_take(struct enclave *e, uint64_t page)
 		prefill_drop(e);
 		return false;
 	}
-	for (unsigned spins = 0;
-	     page >= atomic_load_explicit(&w->ready, memory_order_acquire); spins++) {
-		bool more = true;
+	for (unsigned spins = 0; page >= atomic_load_explicit(&w->ready, memory_order_acquire);
+	     spins++) {
+		bool there;
 
 		if (pthread_mutex_trylock(&w->lock)) {
 			/* the worker is at it, for a step */
@@ -258,9 +260,10 @@ bool prefill_take(struct enclave *e, uint64_t page)
 			pthread_mutex_lock(&w->lock);
 		}
 		if (page >= atomic_load_explicit(&w->ready, memory_order_relaxed))
-			more = step(e);
+			step(e);
+		there = page < w->end;
 		pthread_mutex_unlock(&w->lock);
-		if (!more)
+		if (!there)
 			return false;
 	}
 	w->next = page + 1;
@@ -297,7 +300,7 @@ bool prefill_end(struct enclave *e, uint64_t page, uint64_t count)
 		w->end = page;
 		atomic_store_explicit(&w->ready, page, memory_order_relaxed);
 	}
-	end = vacant(e, w->end, page + count);
+	end = vacant(e, w->end, page + (count < SERIES_PAGES ? count : SERIES_PAGES));
 	if (end > w->end)
 		w->end = end;
 	more = w->end > atomic_load_explicit(&w->ready, memory_order_relaxed);
@@ -311,5 +314,6 @@ bool prefill_end(struct enclave *e, uint64_t page, uint64_t count)
  */
 void prefill_ahead(struct enclave *e)
 {
-	step_locked(e);
+	if (step_locked(e) && e->machine->spin)
+		enqueue(e);
 }

@@ -156,7 +156,7 @@ static uint64_t added_bytes(const struct sgx_call *call)
 }
 
 /* Enclaves that have been closed may still hold what this ioctl needs. */
-static void make_room(struct machine *m, uint32_t cmd, uint32_t src_pages)
+static void make_room(struct client *c, uint32_t cmd, uint32_t src_pages)
 {
 	struct sgx_epc_info epc;
 	uint64_t need = 0;
@@ -167,9 +167,9 @@ static void make_room(struct machine *m, uint32_t cmd, uint32_t src_pages)
 		need = src_pages + 1;
 	if (!need)
 		return;
-	sgx_epc_info(m->sgx, &epc);
+	sgx_epc_info(c->machine->sgx, &epc);
 	if (epc.free < need)
-		enclave_settle(m);
+		enclave_settle(c->machine, &c->stop);
 }
 
 /* The pages that an ADD_PAGES is about to add, as far as it seems. */
@@ -181,8 +181,8 @@ static void add_begins(struct sgx_call *call)
 
 	if (!call->slot.src_pages || !call->bulk || !e->map ||
 	    host_ops.copy_from_user(call, &arg, call->slot.a1, sizeof(arg)) ||
-	    arg.src != call->slot.src_uaddr ||
-	    (arg.offset | arg.length) & (SGX_PAGE_SIZE - 1) || arg.offset >= e->size) {
+	    arg.src != call->slot.src_uaddr || (arg.offset | arg.length) & (SGX_PAGE_SIZE - 1) ||
+	    arg.offset >= e->size) {
 		prefill_drop(e);
 		return;
 	}
@@ -222,7 +222,7 @@ static int64_t serve_ioctl(struct sgx_call *call)
 		/* A second piece without a first: the first one failed */
 		return -EBUSY;
 	}
-	make_room(c->machine, (uint32_t)call->slot.a0, call->slot.src_pages);
+	make_room(c, (uint32_t)call->slot.a0, call->slot.src_pages);
 	call->used = 0;
 	if (add)
 		add_begins(call);
@@ -241,6 +241,8 @@ static int64_t serve_ioctl(struct sgx_call *call)
 		if (add)
 			add_ends(call, ret || added < call->slot.src_pages ? 0 : added);
 		ioctl_release(c, e);
+	} else {
+		call->more = true;
 	}
 	return ret;
 }
@@ -465,6 +467,7 @@ void rpc_serve(struct client *c, uint32_t number, struct sgx_call *call)
 	call->number = number;
 	call->encl = NULL;
 	call->ahead = false;
+	call->more = false;
 	call->out = 0;
 	if (!copy_request(call, shared))
 		return;

@@ -17,8 +17,8 @@
 #include <asm/unistd.h>
 
 /* The first piece of an ADD_PAGES of more than one */
-#define FIRST_PAGES	16u
-#define USER_END	(1ull << 47)
+#define FIRST_PAGES 16u
+#define USER_END    (1ull << 47)
 
 static bool fd_stat(int fd, struct stat *st)
 {
@@ -145,8 +145,8 @@ struct piece {
 static void fetch_piece(struct adding *a, struct piece *p, uint64_t at, bool wait)
 {
 	uint64_t done = a->done + at, pages = (a->left - at) / SGX_PAGE_SIZE;
-	struct proto_slot *slot = wait ? rpc_begin(PROTO_OP_IOCTL, a->id) :
-					 rpc_try_begin(PROTO_OP_IOCTL, a->id);
+	struct proto_slot *slot =
+		wait ? rpc_begin(PROTO_OP_IOCTL, a->id) : rpc_try_begin(PROTO_OP_IOCTL, a->id);
 	uint64_t most = !done && pages > PROTO_BULK_PAGES ? FIRST_PAGES : PROTO_BULK_PAGES;
 	struct sgx_enclave_add_pages *piece;
 	uint32_t bulk;
@@ -193,7 +193,7 @@ static void end_piece(struct piece *p)
  */
 static long add_pages(agent_ucontext *uc, uint64_t id, uint64_t arg)
 {
-	struct adding a = { .id = id, .arg = arg };
+	struct adding a = {.id = id, .arg = arg};
 	struct piece p, next;
 	bool stored = false;
 	long ret;

@@ -186,6 +186,44 @@ TEST(pages_are_where_they_were_added)
 	tear_down();
 }
 
+/* Calls that follow each other have pages made ahead: none outlives the series. */
+static void add_in_a_row(uint64_t calls, uint64_t pages)
+{
+	struct test_enclave e;
+	uint64_t added;
+
+	CHECK_EQ(enclave_try_open(&agent, &e), 0);
+	enclave_create(&agent, &e, 512);
+	for (uint64_t i = 0; i < calls; i++) {
+		CHECK_EQ(enclave_add(&agent, &e, i * pages, source + i * SGX_PAGE_SIZE, pages,
+				     SECINFO_REG_RW, &added),
+			 0);
+		CHECK_EQ(added, pages);
+	}
+	CHECK_EQ(enclave_add(&agent, &e, 1, source, 1, SECINFO_REG_RW, &added), -EBUSY);
+	check_extents(&e, 0, calls * pages);
+	/* In the middle of what was about to be added, and before it */
+	CHECK_EQ(enclave_add(&agent, &e, calls * pages + 1, source, 1, SECINFO_REG_RW, &added), 0);
+	CHECK_EQ(enclave_add(&agent, &e, calls * pages, source, 1, SECINFO_REG_RW, &added), 0);
+	check_extents(&e, 0, calls * pages + 2);
+
+	take_sigbus(&agent, &e);
+	enclave_map(&agent, &e, PROT_READ | PROT_WRITE);
+	for (uint64_t i = 0; i < calls; i++)
+		CHECK_MEM(e.base + i * pages * SGX_PAGE_SIZE, source + i * SGX_PAGE_SIZE,
+			  pages * SGX_PAGE_SIZE);
+	enclave_drop(&e);
+}
+
+TEST(a_series_leaves_nothing_behind)
+{
+	set_up();
+	add_in_a_row(9, 1);
+	add_in_a_row(6, 40);
+	add_in_a_row(4, 100);
+	tear_down();
+}
+
 TEST(a_tcs_is_a_hole_and_a_slot)
 {
 	const struct sgx_tcs_slot *table;

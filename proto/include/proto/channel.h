@@ -191,6 +191,7 @@ struct proto_channel {
 	uint64_t panic_value;
 	uint32_t bulk_owner[PROTO_BULKS]; /* agent: slot number + 1, 0 free; CAS */
 	uint32_t daemon_cpu; /* daemon: CPU of its thread + 1; 0 unknown; a hint */
+#define PROTO_CPU_MOVING ~0u /* it is about to have another: worth a wait */
 	uint32_t rsvd[15];
 	struct proto_slot slot[PROTO_SLOTS];
 };
