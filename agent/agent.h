@@ -56,6 +56,7 @@ typedef struct ucontext agent_ucontext;
 
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 #define MIN(a, b)	((a) < (b) ? (a) : (b))
+#define PAGE_UP(x)	(((x) + SGX_PAGE_SIZE - 1) & SGX_PAGE_MASK)
 #define barrier()	__asm__ volatile("" ::: "memory")
 
 /* --- virtual signals ----------------------------------------------------------- */
@@ -300,6 +301,7 @@ uint8_t *uc_xsave(const agent_ucontext *uc, uint64_t *size);
 
 struct agent_encl *encl_by_addr(uint64_t addr);
 struct agent_encl *encl_by_id(uint64_t id);
+void encl_drop(struct agent_encl *e);
 enum fault_result {
 	FAULT_RETRY, /* run the access again */
 	FAULT_PF, /* #PF, *error_code updated */
