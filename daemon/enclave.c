@@ -183,10 +183,19 @@ struct enclave *enclave_get(struct machine *m, uint64_t ino)
  */
 void enclave_put(struct enclave *e)
 {
-	if (atomic_fetch_sub(&e->refs, 1) == 1) {
-		e->ending = true;
-		sgx_release(e->sgx); /* ends in enclave_host_free() */
-	}
+	struct machine *m = e->machine;
+	uint64_t one = 1;
+	bool counted;
+
+	if (atomic_fetch_sub(&e->refs, 1) != 1)
+		return;
+	counted = atomic_load(&e->off_list);
+	e->ending = true;
+	sgx_release(e->sgx); /* ends in enclave_host_free() */
+	/* who waits for it to be over is told by the main thread */
+	if (counted && atomic_fetch_sub(&m->ending, 1) == 1 &&
+	    write(m->wakeup.fd, &one, sizeof(one)) < 0)
+		log_line("eventfd: %s", strerror(errno));
 }
 
 /**

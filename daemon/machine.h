@@ -124,6 +124,7 @@ struct enclave {
 	bool doubt; /* closed, but perhaps not for the last time; main thread */
 	atomic_bool handed_out; /* opened: its close is its end */
 	bool ending; /* no reference is left: its file goes whole */
+	atomic_bool off_list; /* counted in machine.ending */
 	uint64_t id; /* EID, 0 before CREATE */
 	uint64_t base, size;
 	uint8_t *map;
@@ -294,6 +295,7 @@ struct machine {
 	int recheck_ms; /* until enclave_recheck(), 0: not needed */
 	uint64_t recheck_at; /* when that is, CLOCK_MONOTONIC in ms */
 	pthread_cond_t settled; /* with lock: see enclave_settle() */
+	atomic_uint ending; /* enclaves off the list that somebody still has a reference to */
 	uint64_t settle_wanted, settle_done;
 	bool stopping;
 	bool private_over; /* the command has ended */

@@ -84,6 +84,8 @@ static void closed(struct machine *m, int wd)
 	*p = e->next;
 	pthread_mutex_unlock(&m->lock);
 	inotify_rm_watch(m->inotify.fd, wd);
+	atomic_fetch_add(&m->ending, 1);
+	atomic_store(&e->off_list, true);
 	enclave_put(e);
 }
 
@@ -209,6 +211,8 @@ void enclave_settle_ready(struct machine *m)
 	enclave_inotify_ready(m, &m->inotify, 0);
 	if (m->recheck_ms && m->recheck_ms <= SETTLE_MS)
 		return; /* after the recheck, again */
+	if (atomic_load(&m->ending))
+		return; /* a thread that still serves it will say */
 	pthread_mutex_lock(&m->lock);
 	m->settle_done = wanted;
 	pthread_cond_broadcast(&m->settled);
