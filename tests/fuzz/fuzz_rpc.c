@@ -155,12 +155,15 @@ static void check_all_free(void)
 		enclave_put(all[i]);
 	}
 	free(all);
-	/* The kernel may be a moment behind its own event */
-	for (int i = 0; i < 1000 && m.enclaves; i++) {
+	/*
+	 * The kernel may be a moment behind its own event, and the worker that makes
+	 * pages ahead may have the last reference.
+	 */
+	for (int i = 0; i < 1000 && (m.enclaves || atomic_load(&m.ending)); i++) {
 		enclave_inotify_ready(&m, &m.inotify, 0);
 		if (m.recheck_ms)
 			enclave_recheck(&m);
-		if (m.enclaves)
+		if (m.enclaves || atomic_load(&m.ending))
 			poll(NULL, 0, 1);
 	}
 	sgx_epc_info(m.sgx, &epc);
