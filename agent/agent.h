@@ -103,7 +103,7 @@ struct agent_thread {
 	uint64_t sigmask_own; /* virtual mask of AGENT_SIGNALS */
 	uint64_t altstack_sp, altstack_size;
 	uint32_t altstack_flags; /* SS_DISABLE, 0, SS_AUTODISARM */
-	uint32_t depth; /* nested handlers */
+	uint32_t rsvd;
 	uint64_t pending_own; /* AGENT_SIGNALS sent by kill(), blocked */
 	agent_siginfo pending_info[6];
 	struct lp_state lp;
@@ -154,7 +154,6 @@ struct agent_proc {
 	uint32_t block_high; /* blocks below this were used once */
 	uint64_t xcr0;
 	uint64_t memfd_dev; /* st_dev of memfds */
-	uint64_t frame_size; /* AT_MINSIGSTKSZ */
 	struct lp_xsave_layout xsave;
 	struct agent_sigtable sigtable;
 	uint32_t encl_count; /* entries that may be in use */
@@ -345,6 +344,11 @@ bool rpc_connect(void);
 bool rpc_lost(void);
 void rpc_forked(void);
 void rpc_reserve_fds(void);
+void rpc_msg_init(struct proto_msg *msg, enum proto_msg_type type);
+/* Both ends of a private socket.  Return: 0 or -errno */
+long rpc_private_pair(int pair[2]);
+/* With up to four descriptors.  Return: bytes, or -errno */
+long rpc_send(int sock, const struct proto_msg *msg, const int *fds, uint32_t count);
 /* Command socket: send a message with a descriptor */
 long rpc_send_command(const struct proto_msg *msg, const int *fds, uint32_t count);
 long rpc_recv_private(int sock, struct proto_msg *msg, int *fds, uint32_t *count, int cloexec);

@@ -54,7 +54,7 @@ struct cmsg_k {
 };
 
 /* Send with up to four descriptors.  Return: bytes, or -errno. */
-static long send_msg(int sock, const struct proto_msg *msg, const int *fds, uint32_t count)
+long rpc_send(int sock, const struct proto_msg *msg, const int *fds, uint32_t count)
 {
 	struct iovec iov = {(void *)msg, sizeof(*msg)};
 	struct cmsg_k c = {16 + 4ull * count, SOL_SOCKET, SCM_RIGHTS, {0}};
@@ -72,9 +72,22 @@ static long send_msg(int sock, const struct proto_msg *msg, const int *fds, uint
 	return sys3(__NR_sendmsg, sock, &h, MSG_NOSIGNAL);
 }
 
+void rpc_msg_init(struct proto_msg *msg, enum proto_msg_type type)
+{
+	agent_memset(msg, 0, sizeof(*msg));
+	msg->magic = PROTO_MAGIC;
+	msg->version = PROTO_VERSION;
+	msg->type = type;
+}
+
+long rpc_private_pair(int pair[2])
+{
+	return sys4(__NR_socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair);
+}
+
 long rpc_send_command(const struct proto_msg *msg, const int *fds, uint32_t count)
 {
-	return send_msg(PROTO_FD_COMMAND(PROC->fd_base), msg, fds, count);
+	return rpc_send(PROTO_FD_COMMAND(PROC->fd_base), msg, fds, count);
 }
 
 long rpc_recv_private(int sock, struct proto_msg *msg, int *fds, uint32_t *count, int cloexec)
@@ -190,7 +203,7 @@ static bool connect_locked(void)
 	long uffd, ret;
 	bool ok = false;
 
-	ret = sys4(__NR_socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair);
+	ret = rpc_private_pair(pair);
 	if (ret < 0)
 		return false;
 	PROC->fd_private = move_high(pair[0], PROTO_FD_PRIVATE(PROC->fd_base));
@@ -198,10 +211,7 @@ static bool connect_locked(void)
 	PROC->has_uffd = uffd >= 0;
 	fds[0] = pair[1];
 	fds[1] = (int)uffd;
-	agent_memset(&msg, 0, sizeof(msg));
-	msg.magic = PROTO_MAGIC;
-	msg.version = PROTO_VERSION;
-	msg.type = PROTO_MSG_CONNECT;
+	rpc_msg_init(&msg, PROTO_MSG_CONNECT);
 	ret = rpc_send_command(&msg, fds, uffd >= 0 ? 2 : 1);
 	sys1(__NR_close, pair[1]);
 	if (ret < 0)

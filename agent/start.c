@@ -189,7 +189,6 @@ void agent_start(struct proto_agent_params *params)
 	PROC->cpuid_faulting = params->cpuid_faulting;
 	PROC->filter_stage2 = params->exec_flags & PROTO_EXEC_STAGE2 ? 1 : 0;
 	PROC->xcr0 = params->xcr0;
-	PROC->frame_size = params->minsigstksz;
 	xsave_layout(&PROC->xsave, params->xcr0);
 	for (i = 0; i < params->cpuid_site_count; i++)
 		PROC->cpuid_sites[i] = params->cpuid_sites[i];

@@ -17,15 +17,10 @@
 
 #include <asm/unistd.h>
 
-#define TRAPNO_DB  1
-#define TRAPNO_UD  6
-#define TRAPNO_GP  13
-#define TRAPNO_PF  14
 #define SI_SECCOMP 1 /* SYS_SECCOMP */
 
 /* Called from head.S with the kernel's frame. */
 void agent_signal(int sig, agent_siginfo *info, agent_ucontext *uc);
-void agent_start(struct proto_agent_params *params);
 
 /* Make the trap happen again, on the signal stack that sigreturn is about to set. */
 static void replay(struct agent_thread *t, agent_ucontext *uc, int sig, agent_siginfo *info)
@@ -68,7 +63,7 @@ static bool own_fault(struct agent_thread *t, agent_ucontext *uc, int sig)
 
 	if (sig != SIGSEGV && sig != SIGBUS)
 		return false;
-	if (regs->trapno == TRAPNO_PF &&
+	if (regs->trapno == SGX_VEC_PF &&
 	    encl_fault(t, uc, sig, regs->cr2, &error_code, t->lp.tcs != NULL) == FAULT_RETRY)
 		return true;
 	if (rip >= (uint64_t)agent_copy_begin && rip < (uint64_t)agent_copy_end)
@@ -101,12 +96,13 @@ static void outside(struct agent_thread *t, agent_ucontext *uc, int sig, agent_s
 	if (sig == SIGILL && (enclu_outside(t, uc) || cpuid_trap(uc)))
 		return;
 	/* a processor that has SGX knows ENCLU, and finds no TCS there */
-	if (sig == SIGSEGV && regs->trapno == TRAPNO_GP && (enclu_outside(t, uc) || cpuid_trap(uc)))
+	if (sig == SIGSEGV && regs->trapno == SGX_VEC_GP &&
+	    (enclu_outside(t, uc) || cpuid_trap(uc)))
 		return;
-	if (sig == SIGSEGV && regs->trapno == TRAPNO_PF &&
+	if (sig == SIGSEGV && regs->trapno == SGX_VEC_PF &&
 	    regs->cr2 >> SGX_PAGE_SHIFT == regs->bx >> SGX_PAGE_SHIFT && enclu_outside(t, uc))
 		return;
-	if ((sig == SIGSEGV || sig == SIGBUS) && regs->trapno == TRAPNO_PF) {
+	if ((sig == SIGSEGV || sig == SIGBUS) && regs->trapno == SGX_VEC_PF) {
 		switch (encl_fault(t, uc, sig, regs->cr2, &error_code, false)) {
 		case FAULT_RETRY:
 			return;

@@ -12,8 +12,6 @@
 #include <asm/unistd.h>
 
 #define ENCLU_BYTES 0xd7010fu /* 0F 01 D7 */
-#define TRAPNO_GP   13
-#define TRAPNO_PF   14
 
 void lp_from_uc(struct lp_gprs *r, const agent_ucontext *uc)
 {
@@ -287,7 +285,7 @@ bool enclave_trap(struct agent_thread *t, agent_ucontext *uc, int sig, agent_sig
 		return false;
 	}
 	event.exception = 1;
-	if ((sig == SIGILL || (sig == SIGSEGV && regs->trapno == TRAPNO_GP)) &&
+	if ((sig == SIGILL || (sig == SIGSEGV && regs->trapno == SGX_VEC_GP)) &&
 	    at_enclu(regs->ip)) {
 		struct cpu_result r = enclu_inside(t, uc);
 
@@ -296,7 +294,7 @@ bool enclave_trap(struct agent_thread *t, agent_ucontext *uc, int sig, agent_sig
 		event.vector = r.vector;
 		error_code = r.code;
 		addr = r.addr;
-	} else if ((sig == SIGSEGV || sig == SIGBUS) && regs->trapno == TRAPNO_PF) {
+	} else if ((sig == SIGSEGV || sig == SIGBUS) && regs->trapno == SGX_VEC_PF) {
 		switch (encl_fault(t, uc, sig, addr, &error_code, true)) {
 		case FAULT_RETRY:
 			return true;

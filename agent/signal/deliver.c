@@ -319,6 +319,5 @@ bool sig_window_leave(struct agent_thread *t, agent_ucontext *uc, uint64_t *rest
 	/* sigsuspend: the handler runs under its mask, and leaves the old one */
 	if (w.suspend && rip > (uint64_t)agent_window_sys)
 		sig_mask_set(t, uc, w.mask);
-	t->depth = 0;
 	return true;
 }

@@ -17,11 +17,6 @@
 #include <asm/unistd.h>
 #include <linux/prctl.h>
 
-#define AF_UNIX	       1
-#define SOCK_SEQPACKET 5
-#define SOCK_CLOEXEC   02000000
-#define MSG_NOSIGNAL   0x4000
-
 static long exec_ask(struct agent_thread *t, agent_ucontext *uc, int *private_fd)
 {
 	struct agent_sigtable *table = t->sigtable;
@@ -31,13 +26,10 @@ static long exec_ask(struct agent_thread *t, agent_ucontext *uc, int *private_fd
 	long ret;
 	int sig;
 
-	ret = sys4(__NR_socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair);
+	ret = rpc_private_pair(pair);
 	if (ret < 0)
 		return ret;
-	agent_memset(&msg, 0, sizeof(msg));
-	msg.magic = PROTO_MAGIC;
-	msg.version = PROTO_VERSION;
-	msg.type = PROTO_MSG_EXEC;
+	rpc_msg_init(&msg, PROTO_MSG_EXEC);
 	msg.exec.tid = (uint32_t)sys0(__NR_gettid);
 	msg.exec.flags = PROTO_EXEC_FILTERED | (PROC->filter_stage2 ? PROTO_EXEC_STAGE2 : 0);
 	msg.exec.sigmask = sig_mask_of(t, uc);
@@ -73,11 +65,8 @@ void proc_exec_abandon(struct agent_thread *t)
 	struct proto_msg msg;
 	uint32_t count = 0;
 
-	agent_memset(&msg, 0, sizeof(msg));
-	msg.magic = PROTO_MAGIC;
-	msg.version = PROTO_VERSION;
-	msg.type = PROTO_MSG_EXEC_FAILED;
-	if (sys6(__NR_sendto, sock, &msg, sizeof(msg), MSG_NOSIGNAL, 0, 0) >= 0)
+	rpc_msg_init(&msg, PROTO_MSG_EXEC_FAILED);
+	if (rpc_send(sock, &msg, NULL, 0) >= 0)
 		rpc_recv_private(sock, &msg, NULL, &count, 1);
 	sys1(__NR_close, sock);
 	t->window.exec_fd = -1;
