@@ -89,7 +89,7 @@ struct agent_window {
 	uint64_t nr;
 	int32_t exec_fd; /* private socket of an exec transaction, -1 */
 	uint32_t suspend; /* rt_sigsuspend: mask below was in force */
-	int32_t dumpable; /* of the process, before the exec transaction */
+	uint32_t exec_asked; /* the process lets itself be traced */
 	uint32_t rsvd;
 	uint64_t mask;
 };
@@ -139,13 +139,16 @@ struct agent_clone_slot {
 
 struct agent_proc {
 	uint32_t pid;
-	uint32_t daemon_pid; /* who may trace us at an exec */
+	uint32_t daemon_pid; /* who may trace us at an exec; 0: has no number here */
 	int32_t fd_base; /* number of the command socket */
 	int32_t fd_private, fd_uffd; /* where they are, once connected */
 	uint32_t connected; /* 1: channel mapped; 2: daemon lost */
 	uint32_t connect_lock;
 	uint32_t fd_lock; /* RPCs that bring descriptors */
 	uint32_t encl_lock;
+	uint32_t exec_users; /* threads in an exec transaction */
+	uint32_t exec_undumpable; /* PR_SET_DUMPABLE is to be 0 after the last */
+	uint64_t ptracer; /* the program's PR_SET_PTRACER */
 	uint32_t filter_stage2;
 	uint32_t has_fsgsbase;
 	uint32_t has_uffd;
@@ -364,6 +367,9 @@ long dev_do_ioctl(struct agent_thread *t, agent_ucontext *uc, bool *done);
 int dev_of_fd(int fd, uint64_t *id);
 long proc_do_execve(struct agent_thread *t, agent_ucontext *uc);
 void proc_exec_abandon(struct agent_thread *t);
+/* A vfork child, whose block this was, has exec'ed or died. */
+void proc_exec_vforked(struct agent_thread *t, bool shared_fds);
+long proc_do_prctl(agent_ucontext *uc);
 void proc_do_clone(struct agent_thread *t, agent_ucontext *uc);
 bool proc_in_clone_slot(uint64_t rip);
 /* The hlt of a clone slot.  False: rip is not at one. */

@@ -449,6 +449,7 @@ int client_connect(struct machine *m, pid_t pid, int private_fd, int uffd)
 	}
 	c->machine = m;
 	c->pid = pid;
+	c->proc = pids_in_proc(pid);
 	c->private.fd = private_fd;
 	c->mm.uffd = uffd;
 	c->number = ++m->next_client;

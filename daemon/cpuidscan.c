@@ -135,7 +135,7 @@ long cpuid_scan(struct client *c, uint64_t dev, uint64_t ino, int fd, uint32_t o
 	long n = 0;
 	int file;
 
-	snprintf(path, sizeof(path), "/proc/%d/fd/%d", c->pid, fd);
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", c->proc, fd);
 	/* O_NONBLOCK: it might be a FIFO */
 	file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (file < 0)

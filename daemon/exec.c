@@ -5,10 +5,7 @@
  */
 #include "machine.h"
 
-#include <inject/inject.h>
-
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -37,18 +34,17 @@ static int reply(const struct exec *x, enum proto_msg_type type, int status)
 static void run(struct exec *x)
 {
 	const char *what = "";
-	char path[64];
+	struct inject_target target;
 	int ret;
 
 	/* The sender may give away its own threads only */
-	snprintf(path, sizeof(path), "/proc/%d/task/%u", x->pid, x->exec.tid);
-	if (access(path, F_OK)) {
+	if (pids_thread(x->pid, x->exec.tid, &target)) {
 		log_line("process %d: exec of a thread that is not its own (%u)", x->pid,
 			 x->exec.tid);
 		reply(x, PROTO_MSG_EXEC_READY, -ESRCH);
 		return;
 	}
-	ret = inject_seize((pid_t)x->exec.tid);
+	ret = inject_seize(&target);
 	if (ret) {
 		log_line("process %d: cannot trace it over its exec: %s", x->pid, strerror(-ret));
 		reply(x, PROTO_MSG_EXEC_READY, ret);
@@ -56,7 +52,7 @@ static void run(struct exec *x)
 	}
 	/* If it does not hear us it is dead, which inject_follow() finds out */
 	reply(x, PROTO_MSG_EXEC_READY, 0);
-	ret = inject_follow((pid_t)x->exec.tid, x->pid, &x->exec, x->private_fd, &what);
+	ret = inject_follow(&target, &x->exec, x->private_fd, &what);
 	switch (ret) {
 	case 0:
 		reply(x, PROTO_MSG_EXEC_DETACHED, 0);

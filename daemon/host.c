@@ -87,7 +87,7 @@ static bool is_provision_fd(struct sgx_call *call, int fd)
 	if (!(call->slot.a2 & PROTO_IOCTL_PROVISION_FD))
 		return false;
 	/* And where we may look, we do */
-	snprintf(path, sizeof(path), "/proc/%d/fd/%d", call->client->pid, fd);
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", call->client->proc, fd);
 	if (stat(path, &st))
 		return errno == EACCES || errno == EPERM;
 	return st.st_dev == m->provision_dev && st.st_ino == m->provision_ino;

@@ -15,6 +15,7 @@
 #include <daemon/daemon.h>
 
 #include <cpu/lp.h>
+#include <inject/inject.h>
 #include <kernel/sgx.h>
 #include <proto/channel.h>
 #include <proto/msg.h>
@@ -208,6 +209,7 @@ struct client {
 	struct machine *machine;
 	uint32_t number;
 	pid_t pid;
+	pid_t proc; /* as /proc numbers it */
 	struct source pidfd, private;
 	struct proto_channel *channel;
 	struct sgx_mm mm;
@@ -256,6 +258,11 @@ extern const struct sgx_host_ops host_ops;
 long cpuid_scan(struct client *c, uint64_t dev, uint64_t ino, int fd, uint32_t offset,
 		uint32_t length, uint32_t *out, uint32_t max);
 void cpuid_scan_exit(void);
+
+/* --- pids.c ------------------------------------------------------------------------- */
+
+pid_t pids_in_proc(pid_t pid);
+int pids_thread(pid_t pid, uint32_t own, struct inject_target *t);
 
 /* --- others ------------------------------------------------------------------------- */
 

@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <linux/audit.h>
 #include <linux/mman.h>
+#include <linux/prctl.h>
 #include <linux/seccomp.h>
 #include <proto/agent.h>
 #include <stdint.h>
@@ -31,6 +32,7 @@ enum rule {
 	TRAP_SGX_IOCTL,
 	TRAP_OWN_FD0, /* first argument is one of the agent's descriptors */
 	TRAP_OWN_FD1,
+	TRAP_PTRACER, /* prctl of that */
 	DENY, /* -ENOSYS: would go around the filter */
 };
 
@@ -56,6 +58,7 @@ static const struct {
 	{ SYS_ioctl, TRAP_SGX_IOCTL }, { SYS_mmap, TRAP_FILE_MAP },
 	{ SYS_close, TRAP_OWN_FD0 }, { SYS_dup2, TRAP_OWN_FD1 }, { SYS_dup3, TRAP_OWN_FD1 },
 	{ SYS_close_range, TRAP },
+	{ SYS_prctl, TRAP_PTRACER },
 	{ SYS_io_uring_setup, DENY },
 };
 /* clang-format on */
@@ -135,6 +138,11 @@ static void argument_test(struct out *o, enum rule rule, int command_fd)
 		load(o, ARG_LO(rule == TRAP_OWN_FD1 ? 1 : 0));
 		stmt(o, BPF_ALU | BPF_SUB | BPF_K, first);
 		jump(o, JGE, PROTO_FD_COUNT, 0, 1);
+		ret(o, SECCOMP_RET_ALLOW);
+		break;
+	case TRAP_PTRACER:
+		load(o, ARG_LO(0));
+		jump(o, JEQ, PR_SET_PTRACER, 1, 0);
 		ret(o, SECCOMP_RET_ALLOW);
 		break;
 	case TRAP:

@@ -19,27 +19,23 @@
 #include <inject/inject.h>
 
 #include "filter.h"
-#include "remote.h"
+#include "follow.h"
+#include "startup.h"
 
 #include <cpuid.h>
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inject/cpuid.h>
-#include <linux/prctl.h>
-#include <poll.h>
 #include <proto/agent.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 extern const char inject_agent_image[], inject_agent_image_end[];
@@ -47,130 +43,6 @@ extern const char inject_vdso_image[], inject_vdso_image_end[];
 
 #define AGENT_AT(off) ((uint64_t)PROTO_AGENT_BASE + (off))
 #define PAGE_UP(x)    (((x) + 4095) & ~4095ull)
-#define CS_64BIT      0x33
-
-int inject_seize(pid_t tid)
-{
-	if (ptrace(PTRACE_SEIZE, tid, 0, PTRACE_O_TRACEEXEC | PTRACE_O_TRACESYSGOOD) < 0)
-		return -errno;
-	return 0;
-}
-
-/* --- 5: what the kernel told the program, and our vDSO in its place ---------------- */
-
-static ssize_t read_file(const char *path, void *buf, size_t size)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n, total = 0;
-
-	if (fd < 0)
-		return -errno;
-	while ((n = read(fd, (char *)buf + total, size - (size_t)total)) > 0)
-		total += n;
-	close(fd);
-	return n < 0 ? -errno : total;
-}
-
-static uint64_t auxv_get(const struct proto_agent_params *p, uint64_t type)
-{
-	for (size_t i = 0; i + 1 < p->auxv_size / 8; i += 2)
-		if (p->auxv[i] == type)
-			return p->auxv[i + 1];
-	return 0;
-}
-
-/* The auxv of /proc, and the copy on the program's stack: both get our vDSO. */
-static int fix_auxv(struct remote *r, struct proto_agent_params *p)
-{
-	char path[64];
-	uint64_t sp = r->regs.rsp, word, type;
-	ssize_t n;
-	int ret;
-
-	snprintf(path, sizeof(path), "/proc/%d/auxv", r->pid);
-	n = read_file(path, p->auxv, sizeof(p->auxv));
-	if (n < 16)
-		return n < 0 ? (int)n : -EINVAL;
-	p->auxv_size = (uint32_t)n;
-	p->kernel_vdso = auxv_get(p, AT_SYSINFO_EHDR);
-	p->minsigstksz = auxv_get(p, 51 /* AT_MINSIGSTKSZ */);
-	p->hwcap2 = auxv_get(p, AT_HWCAP2);
-	if (!p->minsigstksz)
-		p->minsigstksz = 4096;
-	for (size_t i = 0; i + 1 < p->auxv_size / 8; i += 2)
-		if (p->auxv[i] == AT_SYSINFO_EHDR)
-			p->auxv[i + 1] = AGENT_AT(PROTO_AGENT_VDSO);
-
-	/* argc, argv, NULL, envp, NULL, auxv */
-	ret = remote_read(r, sp, &word, 8);
-	if (ret < 0)
-		return ret;
-	sp += 8 * (word + 2);
-	do {
-		ret = remote_read(r, sp, &word, 8);
-		if (ret < 0)
-			return ret;
-		sp += 8;
-	} while (word);
-	for (;; sp += 16) {
-		ret = remote_read(r, sp, &type, 8);
-		if (ret < 0)
-			return ret;
-		if (type == AT_NULL)
-			return 0;
-		if (type != AT_SYSINFO_EHDR)
-			continue;
-		word = AGENT_AT(PROTO_AGENT_VDSO);
-		ret = remote_write(r, sp + 8, &word, 8);
-		if (ret < 0)
-			return ret;
-	}
-}
-
-/* The kernel's mm fields, to hand them back with our auxv (gdb reads that copy). */
-static void fill_mm_map(struct remote *r, struct proto_agent_params *p)
-{
-	struct prctl_mm_map map = {0};
-	char path[64], buf[2048], *s;
-	unsigned long long f[60] = {0};
-	ssize_t n;
-	int i;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", r->pid);
-	n = read_file(path, buf, sizeof(buf) - 1);
-	if (n <= 0)
-		return;
-	buf[n] = 0;
-	s = strrchr(buf, ')');
-	if (!s)
-		return;
-	s += 2;
-	/* fields from number 3 on */
-	for (i = 3; i < 53 && s; i++) {
-		f[i] = strtoull(s, NULL, 10);
-		s = strchr(s, ' ');
-		if (s)
-			s++;
-	}
-	map.start_code = f[26];
-	map.end_code = f[27];
-	map.start_stack = f[28];
-	map.start_data = f[45];
-	map.end_data = f[46];
-	map.start_brk = f[47];
-	map.arg_start = f[48];
-	map.arg_end = f[49];
-	map.env_start = f[50];
-	map.env_end = f[51];
-	map.brk = (uint64_t)remote_syscall(r, SYS_brk, 0, 0, 0, 0, 0, 0);
-	map.auxv =
-		(void *)(AGENT_AT(PROTO_AGENT_PARAMS) + offsetof(struct proto_agent_params, auxv));
-	map.auxv_size = p->auxv_size;
-	map.exe_fd = (uint32_t)-1;
-	_Static_assert(sizeof(p->mm_map) >= sizeof(map), "room for prctl_mm_map");
-	memcpy(p->mm_map, &map, sizeof(map));
-	p->mm_map_valid = map.start_code != 0;
-}
 
 /* --- CPUID in the program's own image -------------------------------------------------- */
 
@@ -198,7 +70,7 @@ static void patch_cpuid(struct remote *r, struct proto_agent_params *p)
 	void *image;
 	int fd;
 
-	snprintf(path, sizeof(path), "/proc/%d/exe", r->pid);
+	snprintf(path, sizeof(path), "/proc/%d/exe", r->proc);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return;
@@ -216,7 +88,7 @@ static void patch_cpuid(struct remote *r, struct proto_agent_params *p)
 	if (count > 0 && found) {
 		const Elf64_Ehdr *eh = image;
 		const Elf64_Phdr *ph = (const void *)((const char *)image + eh->e_phoff);
-		uint64_t entry = auxv_get(p, AT_ENTRY);
+		uint64_t entry = startup_auxv_get(p, AT_ENTRY);
 
 		inject_cpuid_scan(image, (size_t)st.st_size, found, (size_t)count);
 		bias = entry - eh->e_entry;
@@ -329,7 +201,7 @@ static int run_start(struct remote *r, struct proto_agent_params *p, const char 
 	return ret;
 }
 
-static int inject_now(struct remote *r, const struct proto_exec *exec, const char **what)
+int inject_now(struct remote *r, const struct proto_exec *exec, const char **what)
 {
 	static const uint64_t all = ~(1ull << (SIGTRAP - 1));
 	struct proto_agent_params *p = calloc(1, sizeof(*p));
@@ -350,16 +222,16 @@ static int inject_now(struct remote *r, const struct proto_exec *exec, const cha
 	if (ret)
 		goto out;
 	*what = "its start-up stack cannot be changed";
-	ret = fix_auxv(r, p);
+	ret = startup_auxv(r, p);
 	if (ret)
 		goto out;
-	fill_mm_map(r, p);
+	startup_mm_map(r, p);
 	p->cpuid_faulting = (uint32_t)inject_cpuid_can_fault();
 	if (!p->cpuid_faulting)
 		patch_cpuid(r, p);
 	p->xcr0 = xcr0();
 	p->command_fd = exec->command_fd;
-	p->daemon_pid = (uint32_t)getpid();
+	p->daemon_pid = r->same_ns ? (uint32_t)getpid() : 0;
 	p->exec_flags = exec->flags;
 	p->sigmask = exec->sigmask;
 	p->sigignored = exec->sigignored;
@@ -382,138 +254,4 @@ static int inject_now(struct remote *r, const struct proto_exec *exec, const cha
 out:
 	free(p);
 	return ret;
-}
-
-/* One line on the program's own stderr, then the end. */
-static void kill_with_word(pid_t pid, const char *what, int error)
-{
-	char path[64], line[256];
-	int fd, n;
-
-	snprintf(path, sizeof(path), "/proc/%d/fd/2", pid);
-	fd = open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	n = snprintf(line, sizeof(line), "swsgx: cannot put the agent into process %d: %s (%s)\n",
-		     pid, what, strerror(-error));
-	if (fd >= 0) {
-		if (write(fd, line, (size_t)n) < 0)
-			n = 0;
-		close(fd);
-	}
-	kill(pid, SIGKILL);
-}
-
-/* At the exec event. */
-static int at_exec(pid_t pid, const struct proto_exec *exec, const char **what)
-{
-	struct remote r = {.pid = pid, .mem = -1};
-	char path[64];
-	int status, ret;
-
-	/* on to the end of execve, which still writes RAX */
-	if (ptrace(PTRACE_SYSCALL, pid, 0, 0) < 0 || remote_wait(pid, &status) < 0 ||
-	    ptrace(PTRACE_GETREGS, pid, 0, &r.regs) < 0) {
-		*what = "it died in exec";
-		return -ESRCH;
-	}
-	r.regs.orig_rax = ~0ull;
-	if (r.regs.cs != CS_64BIT) {
-		/* not for this agent: the filter lets other architectures pass */
-		ptrace(PTRACE_DETACH, pid, 0, 0);
-		return 2;
-	}
-	snprintf(path, sizeof(path), "/proc/%d/mem", pid);
-	r.mem = open(path, O_RDWR | O_CLOEXEC);
-	ret = r.mem < 0 ? -errno : inject_now(&r, exec, what);
-	if (r.mem >= 0)
-		close(r.mem);
-	if (ret < 0) {
-		if (!*what)
-			*what = "its memory cannot be opened";
-		kill_with_word(pid, *what, ret);
-		ptrace(PTRACE_DETACH, pid, 0, 0);
-		return ret;
-	}
-	ptrace(PTRACE_DETACH, pid, 0, r.trap_sent ? SIGTRAP : 0);
-	return 1;
-}
-
-/*
- * Word that the exec failed?  A closed socket is none: exec closes it, shortly
- * before the event.
- */
-static bool said_failed(int fd)
-{
-	struct proto_msg msg;
-
-	return recv(fd, &msg, sizeof(msg), MSG_PEEK | MSG_DONTWAIT) == sizeof(msg) &&
-	       msg.type == PROTO_MSG_EXEC_FAILED;
-}
-
-/* Stop it to let go of it. */
-static void detach(pid_t tid)
-{
-	int status;
-
-	if (ptrace(PTRACE_INTERRUPT, tid, 0, 0) < 0)
-		return;
-	while (remote_wait(tid, &status) == 0) {
-		int sig = WSTOPSIG(status);
-
-		if (status >> 16 == PTRACE_EVENT_STOP) {
-			ptrace(PTRACE_DETACH, tid, 0, 0);
-			return;
-		}
-		/* a signal that came first goes with it */
-		ptrace(PTRACE_DETACH, tid, 0, status >> 16 ? 0 : sig);
-		return;
-	}
-}
-
-/*
- * The tracee's next event, or word of a failed exec: whichever comes first.
- * Return: the thread; 0 failed; -errno.
- */
-static pid_t next_event(int failed_fd, int *status)
-{
-	for (;;) {
-		pid_t got = waitpid(-1, status, __WALL | __WNOTHREAD | WNOHANG);
-		struct pollfd p = {.fd = failed_fd, .events = POLLIN};
-
-		if (got > 0)
-			return got;
-		if (got < 0 && errno != EINTR)
-			return -errno;
-		if (said_failed(failed_fd))
-			return 0;
-		/* a closed socket is always ready: then the event is due any moment */
-		if (poll(&p, 1, 1) > 0 && !said_failed(failed_fd))
-			sched_yield();
-	}
-}
-
-int inject_follow(pid_t tid, pid_t pid, const struct proto_exec *exec, int failed_fd,
-		  const char **what)
-{
-	int status;
-
-	*what = NULL;
-	for (;;) {
-		pid_t got = next_event(failed_fd, &status);
-
-		if (got == 0) {
-			detach(tid);
-			return 0;
-		}
-		if (got < 0 || WIFEXITED(status) || WIFSIGNALED(status)) {
-			*what = "it died before the exec";
-			return -ESRCH;
-		}
-		if (status >> 8 == (SIGTRAP | PTRACE_EVENT_EXEC << 8))
-			return at_exec(got, exec, what);
-		if (status >> 16 == PTRACE_EVENT_STOP && WSTOPSIG(status) != SIGTRAP)
-			/* SIGSTOP and friends: it stays stopped until it is continued */
-			ptrace(PTRACE_LISTEN, got, 0, 0);
-		else
-			ptrace(PTRACE_CONT, got, 0, status >> 16 ? 0 : WSTOPSIG(status));
-	}
 }

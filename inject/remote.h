@@ -9,7 +9,9 @@
 #include <sys/user.h>
 
 struct remote {
-	pid_t pid;
+	pid_t pid; /* as we number it */
+	pid_t proc; /* as /proc does */
+	int same_ns; /* so does the tracee itself */
 	int mem; /* /proc/PID/mem */
 	struct user_regs_struct regs; /* of the program, at the exec stop */
 	uint64_t syscall_addr; /* a SYSCALL instruction in the tracee */

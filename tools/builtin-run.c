@@ -207,7 +207,6 @@ static int exec_program(int command, pid_t daemon, char **argv)
 	}
 	msg.exec.tid = (uint32_t)syscall(SYS_gettid);
 	msg.exec.command_fd = command;
-	msg.exec.private_fds = PROTO_FD_PRIVATE(command);
 	signals_for_exec(&msg.exec);
 	/* Yama: the machine is not our parent.  EINVAL: there is no Yama */
 	(void)prctl(PR_SET_PTRACER, (unsigned long)daemon, 0, 0, 0);

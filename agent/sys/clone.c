@@ -99,6 +99,8 @@ static void child_process(struct agent_thread *t)
 	uint32_t i;
 
 	PROC->pid = (uint32_t)sys0(__NR_getpid);
+	PROC->exec_users = 0;
+	PROC->ptracer = 0; /* Yama: a relation of the parent's */
 	rpc_forked();
 	for (i = 0; i < PROC->encl_count; i++) {
 		struct agent_encl *e = &PROC->encl[i];
@@ -161,7 +163,7 @@ static void parent_back(struct agent_clone_slot *slot, struct agent_thread *t)
 	agent_memcpy(t->pending_info, kept->pending_info, sizeof(t->pending_info));
 	/* its exec ended in the window */
 	t->window.uc = NULL;
-	t->window.exec_fd = -1;
+	proc_exec_vforked(t, slot->flags & CLONE_FILES);
 	agent_thread_free(kept);
 }
 

@@ -145,6 +145,9 @@ static bool simple_call(struct agent_thread *t, agent_ucontext *uc, long *ret)
 	case __NR_execveat:
 		*ret = proc_do_execve(t, uc);
 		return true;
+	case __NR_prctl:
+		*ret = proc_do_prctl(uc);
+		return true;
 	case __NR_close:
 		*ret = own_fd(uc_arg(uc, 0)) ? -EBADF : agent_pass(uc);
 		return true;

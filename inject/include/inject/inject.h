@@ -11,18 +11,25 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+/* Who is to be followed.  PID namespaces give a process a number each. */
+struct inject_target {
+	pid_t tid; /* thread, as the caller's namespace numbers it */
+	pid_t proc; /* its process, as /proc does */
+	bool same_ns; /* the process itself has the caller's numbers */
+};
+
 /**
  * inject_seize() - attach to the thread that is about to exec
- * @tid: of a thread stopped in nothing in particular
+ * @t: stopped in nothing in particular
  *
  * Context: the calling thread becomes the tracer.
  * Return: 0, or -errno (-EPERM: a foreign tracer, Yama or a set-uid process).
  */
-int inject_seize(pid_t tid);
+int inject_seize(const struct inject_target *t);
 
 /**
  * inject_follow() - wait for the exec and inject
- * @pid:	process (thread group) of @tid
+ * @t:		as for inject_seize()
  * @exec:	the state that survives, from the request
  * @failed_fd:	private socket; readable = the exec failed (PROTO_MSG_EXEC_FAILED)
  * @what:	receives a static string for the log where it returns an error
@@ -35,7 +42,7 @@ int inject_seize(pid_t tid);
  * (other architecture), detached and running; -errno: the process was killed
  * with a message on its stderr, or has died.
  */
-int inject_follow(pid_t tid, pid_t pid, const struct proto_exec *exec, int failed_fd,
+int inject_follow(const struct inject_target *t, const struct proto_exec *exec, int failed_fd,
 		  const char **what);
 
 #endif

@@ -50,7 +50,7 @@ struct proto_exec {
 	uint64_t sigmask; /* the program's mask (all 64 bits, virtual) */
 	uint64_t sigignored; /* signals the program ignores, of the agent's own */
 	int32_t command_fd; /* number of the command socket in the process */
-	int32_t private_fds; /* first of the agent's descriptor numbers below it, see agent */
+	uint32_t rsvd;
 };
 #define PROTO_EXEC_FILTERED (1u << 0) /* the seccomp filter is installed already */
 #define PROTO_EXEC_STAGE2   (1u << 1) /* so is its second stage */

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the kernel tells a new program: the auxv, on its stack and in /proc, and
+ * the layout of its image.  Both get our vDSO in the kernel's place.
+ */
+#include "startup.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/prctl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define AGENT_AT(off) ((uint64_t)PROTO_AGENT_BASE + (off))
+
+static ssize_t read_file(const char *path, void *buf, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n, total = 0;
+
+	if (fd < 0)
+		return -errno;
+	while ((n = read(fd, (char *)buf + total, size - (size_t)total)) > 0)
+		total += n;
+	close(fd);
+	return n < 0 ? -errno : total;
+}
+
+uint64_t startup_auxv_get(const struct proto_agent_params *p, uint64_t type)
+{
+	for (size_t i = 0; i + 1 < p->auxv_size / 8; i += 2)
+		if (p->auxv[i] == type)
+			return p->auxv[i + 1];
+	return 0;
+}
+
+/* The auxv of /proc, and the copy on the program's stack: both get our vDSO. */
+int startup_auxv(struct remote *r, struct proto_agent_params *p)
+{
+	char path[64];
+	uint64_t sp = r->regs.rsp, word, type;
+	ssize_t n;
+	int ret;
+
+	snprintf(path, sizeof(path), "/proc/%d/auxv", r->proc);
+	n = read_file(path, p->auxv, sizeof(p->auxv));
+	if (n < 16)
+		return n < 0 ? (int)n : -EINVAL;
+	p->auxv_size = (uint32_t)n;
+	p->kernel_vdso = startup_auxv_get(p, AT_SYSINFO_EHDR);
+	p->minsigstksz = startup_auxv_get(p, 51 /* AT_MINSIGSTKSZ */);
+	p->hwcap2 = startup_auxv_get(p, AT_HWCAP2);
+	if (!p->minsigstksz)
+		p->minsigstksz = 4096;
+	for (size_t i = 0; i + 1 < p->auxv_size / 8; i += 2)
+		if (p->auxv[i] == AT_SYSINFO_EHDR)
+			p->auxv[i + 1] = AGENT_AT(PROTO_AGENT_VDSO);
+
+	/* argc, argv, NULL, envp, NULL, auxv */
+	ret = remote_read(r, sp, &word, 8);
+	if (ret < 0)
+		return ret;
+	sp += 8 * (word + 2);
+	do {
+		ret = remote_read(r, sp, &word, 8);
+		if (ret < 0)
+			return ret;
+		sp += 8;
+	} while (word);
+	for (;; sp += 16) {
+		ret = remote_read(r, sp, &type, 8);
+		if (ret < 0)
+			return ret;
+		if (type == AT_NULL)
+			return 0;
+		if (type != AT_SYSINFO_EHDR)
+			continue;
+		word = AGENT_AT(PROTO_AGENT_VDSO);
+		ret = remote_write(r, sp + 8, &word, 8);
+		if (ret < 0)
+			return ret;
+	}
+}
+
+/* The kernel's mm fields, to hand them back with our auxv (gdb reads that copy). */
+void startup_mm_map(struct remote *r, struct proto_agent_params *p)
+{
+	struct prctl_mm_map map = {0};
+	char path[64], buf[2048], *s;
+	unsigned long long f[60] = {0};
+	ssize_t n;
+	int i;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", r->proc);
+	n = read_file(path, buf, sizeof(buf) - 1);
+	if (n <= 0)
+		return;
+	buf[n] = 0;
+	s = strrchr(buf, ')');
+	if (!s)
+		return;
+	s += 2;
+	/* fields from number 3 on */
+	for (i = 3; i < 53 && s; i++) {
+		f[i] = strtoull(s, NULL, 10);
+		s = strchr(s, ' ');
+		if (s)
+			s++;
+	}
+	map.start_code = f[26];
+	map.end_code = f[27];
+	map.start_stack = f[28];
+	map.start_data = f[45];
+	map.end_data = f[46];
+	map.start_brk = f[47];
+	map.arg_start = f[48];
+	map.arg_end = f[49];
+	map.env_start = f[50];
+	map.env_end = f[51];
+	map.brk = (uint64_t)remote_syscall(r, SYS_brk, 0, 0, 0, 0, 0, 0);
+	map.auxv =
+		(void *)(AGENT_AT(PROTO_AGENT_PARAMS) + offsetof(struct proto_agent_params, auxv));
+	map.auxv_size = p->auxv_size;
+	map.exe_fd = (uint32_t)-1;
+	_Static_assert(sizeof(p->mm_map) >= sizeof(map), "room for prctl_mm_map");
+	memcpy(p->mm_map, &map, sizeof(map));
+	p->mm_map_valid = map.start_code != 0;
+}

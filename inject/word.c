@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "word.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+/* Its own open file, so that what it writes later comes after; or the file anew. */
+static int open_stderr(pid_t pid, pid_t proc)
+{
+	int pidfd = (int)syscall(SYS_pidfd_open, pid, 0), fd = -1;
+	char path[64];
+
+	if (pidfd >= 0) {
+		fd = (int)syscall(SYS_pidfd_getfd, pidfd, 2, 0);
+		close(pidfd);
+	}
+	if (fd >= 0)
+		return fd;
+	snprintf(path, sizeof(path), "/proc/%d/fd/2", proc);
+	return open(path, O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+}
+
+void word_say(pid_t pid, pid_t proc, const char *fmt, ...)
+{
+	struct pollfd p = {.fd = open_stderr(pid, proc), .events = POLLOUT};
+	char line[512] = "swsgx: ";
+	size_t n = strlen(line);
+	va_list ap;
+	int len;
+
+	if (p.fd < 0)
+		return;
+	va_start(ap, fmt);
+	len = vsnprintf(line + n, sizeof(line) - n - 1, fmt, ap);
+	va_end(ap);
+	n += len < 0 ? 0 : (size_t)len;
+	if (n > sizeof(line) - 2)
+		n = sizeof(line) - 2;
+	line[n++] = '\n';
+	if (poll(&p, 1, 0) == 1 && (p.revents & POLLOUT) && write(p.fd, line, n) < 0)
+		n = 0; /* nobody is there to be told */
+	close(p.fd);
+}
+
+/* Effective IDs from /proc/PID/status, in our user namespace */
+static int effective_ids(pid_t proc, uid_t *uid, gid_t *gid)
+{
+	char path[64], line[256];
+	int found = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", proc);
+	f = fopen(path, "re");
+	if (!f)
+		return 0;
+	while (found != 3 && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "Uid: %*u %u", uid) == 1)
+			found |= 1;
+		if (sscanf(line, "Gid: %*u %u", gid) == 1)
+			found |= 2;
+	}
+	fclose(f);
+	return found == 3;
+}
+
+void word_privileges(pid_t pid, pid_t proc)
+{
+	char path[64], name[PATH_MAX];
+	struct statvfs vfs;
+	struct stat st;
+	const char *what = NULL;
+	uid_t uid;
+	gid_t gid;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/exe", proc);
+	if (stat(path, &st))
+		return;
+	if (!(st.st_mode & (S_ISUID | S_ISGID)) && !geteuid())
+		return; /* the common case: capabilities add nothing to root's */
+	if (!effective_ids(proc, &uid, &gid) || statvfs(path, &vfs) || (vfs.f_flag & ST_NOSUID))
+		return;
+	if ((st.st_mode & S_ISUID) && st.st_uid != uid)
+		what = "set-user-ID";
+	else if ((st.st_mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) && st.st_gid != gid)
+		what = "set-group-ID";
+	else if (uid && getxattr(path, "security.capability", NULL, 0) > 0)
+		what = "file capabilities";
+	if (!what)
+		return;
+	n = readlink(path, name, sizeof(name) - 1);
+	name[n < 0 ? 0 : n] = 0;
+	word_say(pid, proc,
+		 "%s runs without its privileges (%s): under swsgx run programs cannot gain any",
+		 name, what);
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Lines on the standard error of a process that somebody else looks at. */
+#ifndef INJECT_WORD_H
+#define INJECT_WORD_H
+
+#include <sys/types.h>
+
+/**
+ * word_say() - one line, with "swsgx: " before it
+ * @pid:	process that the caller traces, as the caller's PID namespace numbers it
+ * @proc:	the same as /proc numbers it
+ * @fmt:	without a newline
+ *
+ * Never waits: where the reader is slow, the line is lost.
+ */
+void word_say(pid_t pid, pid_t proc, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/**
+ * word_privileges() - say it where an exec would have raised privileges
+ * @pid:	process at its exec stop
+ * @proc:	the same as /proc numbers it
+ *
+ * With no_new_privs, which the filter needs, the kernel ignores set-user-ID,
+ * set-group-ID and file capabilities.
+ */
+void word_privileges(pid_t pid, pid_t proc);
+
+#endif

@@ -1,0 +1,108 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# usage: words.sh SWSGX
+#
+# Execs that cannot be as they are bare: each says one line, and none dies silently.
+swsgx=$1
+tmp=$(mktemp -d) || exit 2
+trap 'rm -rf "$tmp"' EXIT
+chmod 755 "$tmp"
+number=0 failed=0
+
+result() {
+	number=$((number + 1))
+	if [ "$1" = 0 ]; then
+		echo "ok $number - $2"
+	else
+		failed=1
+		echo "not ok $number - $2"
+		sed 's/^/# /' "$tmp/out" "$tmp/err"
+	fi
+}
+
+skip() {
+	number=$((number + 1))
+	if [ "${SWSGX_MUST_WORK:-0}" = 1 ]; then
+		failed=1
+		echo "not ok $number - $1: $2"
+	else
+		echo "ok $number - $1 # SKIP $2"
+	fi
+}
+
+# try NAME WANTED-STATUS COMMAND...
+try() {
+	name=$1 want=$2
+	shift 2
+	timeout -k 5 60 "$@" >"$tmp/out" 2>"$tmp/err" </dev/null
+	got=$?
+	echo "status $got" >>"$tmp/out"
+	[ "$got" = "$want" ]
+	result $? "$name: status $want"
+}
+
+# lines COUNT TEXT: so many lines of the agent's or the machine's, with that text
+lines() {
+	[ "$(grep -c '^swsgx: ' "$tmp/err")" = "$1" ] && [ "$(grep -cF -e "$2" "$tmp/err")" = "$1" ]
+	result $? "$name: $1 line with '$2'"
+}
+
+out() {
+	grep -qxF -e "$1" "$tmp/out"
+	result $? "$name: prints '$1'"
+}
+
+# --- privileges that an exec would bring
+me=$(id -u)
+if [ "$me" = 0 ]; then
+	cp "$(command -v id)" "$tmp/id" && chown 65534 "$tmp/id" && chmod 4755 "$tmp/id"
+	if [ "$("$tmp/id" -u)" = 65534 ]; then
+		# a daemon of root's may trace it, and nothing else is in the way yet
+		try 'set-user-ID as the first program' 0 "$swsgx" run -- "$tmp/id" -u
+		lines 0 ''
+		out 65534
+		# shellcheck disable=SC2016 # for the inner shell
+		try 'set-user-ID' 0 "$swsgx" run -- sh -c '"$0" -u; exit 0' "$tmp/id"
+		lines 1 "$tmp/id runs without its privileges (set-user-ID)"
+		out 0
+		# standard error is a file with something in it
+		echo before >"$tmp/log"
+		# shellcheck disable=SC2016
+		"$swsgx" run -- sh -c '"$0" -u; echo after >&2' "$tmp/id" >"$tmp/out" 2>>"$tmp/log"
+		sed 's/ .*//' "$tmp/log" >"$tmp/err"
+		[ "$(tr '\n' ' ' <"$tmp/err")" = 'before swsgx: after ' ]
+		result $? 'set-user-ID: the line is in its place in a file'
+		chown 0 "$tmp/id" && chmod 4755 "$tmp/id"
+		# shellcheck disable=SC2016
+		try "set-user-ID of one's own" 0 "$swsgx" run -- sh -c '"$0" -u; exit 0' "$tmp/id"
+		lines 0 ''
+	else
+		skip 'set-user-ID' 'this file system ignores it'
+	fi
+	chown 0:65534 "$tmp/id" && chmod 2755 "$tmp/id"
+	if [ "$("$tmp/id" -g)" = 65534 ]; then
+		# shellcheck disable=SC2016
+		try 'set-group-ID' 0 "$swsgx" run -- sh -c '"$0" -g; exit 0' "$tmp/id"
+		lines 1 'runs without its privileges (set-group-ID)'
+		out 0
+	fi
+else
+	root=
+	for root in /bin/su /bin/mount /usr/bin/passwd; do
+		[ -u "$root" ] && [ -x "$root" ] && break
+		root=
+	done
+	if [ -n "$root" ]; then
+		try 'set-user-ID' 0 "$swsgx" run -- "$root" --help
+		lines 1 'runs without its privileges (set-user-ID)'
+	else
+		skip 'set-user-ID' 'no program of root that is'
+	fi
+fi
+try 'no privileges' 0 "$swsgx" run -- id -u
+lines 0 ''
+out "$me"
+
+echo "1..$number"
+exit $failed
