@@ -141,7 +141,7 @@ struct agent_proc {
 	uint32_t pid;
 	uint32_t daemon_pid; /* who may trace us at an exec; 0: has no number here */
 	int32_t fd_base; /* number of the command socket */
-	int32_t fd_private, fd_uffd; /* where they are, once connected */
+	int32_t fd_private, fd_uffd; /* where they are; -1: not yet, or not to be had */
 	uint32_t connected; /* 1: channel mapped; 2: daemon lost */
 	uint32_t connect_lock;
 	uint32_t fd_lock; /* RPCs that bring descriptors */
@@ -152,6 +152,7 @@ struct agent_proc {
 	uint32_t filter_stage2;
 	uint32_t has_fsgsbase;
 	uint32_t has_uffd;
+	uint32_t inherited; /* fork child: what it maps of enclaves is to be told */
 	uint32_t cpuid_faulting;
 	uint32_t clone_lock;
 	uint32_t block_high; /* blocks below this were used once */
@@ -304,6 +305,7 @@ uint8_t *uc_xsave(const agent_ucontext *uc, uint64_t *size);
 struct agent_encl *encl_by_addr(uint64_t addr);
 struct agent_encl *encl_by_id(uint64_t id);
 void encl_drop(struct agent_encl *e);
+void encl_before_entry(uint64_t addr);
 enum fault_result {
 	FAULT_RETRY, /* run the access again */
 	FAULT_PF, /* #PF, *error_code updated */
@@ -318,11 +320,28 @@ long mem_do_munmap(agent_ucontext *uc);
 long mem_do_mprotect(agent_ucontext *uc);
 long mem_do_mremap(agent_ucontext *uc);
 long mem_do_madvise(agent_ucontext *uc);
-void mem_created(struct agent_encl *e, int fd);
-void mem_map_again(struct agent_encl *e, int fd, uint64_t start, uint64_t end, uint32_t prot);
+void mem_created(const struct agent_encl *e, int fd);
+/* userfaultfd, where there is one: before anything may touch the range */
+long mem_register(uint64_t start, uint64_t size);
 struct agent_encl *encl_attach(uint64_t id, bool refresh);
 void mem_filter_stage2(void);
+
+/* --- forked.c ----------------------------------------------------------------------- */
+
+/* A fork child, before anything of the program runs in it */
+void mem_forked(void);
+/* Context: connecting.  Return: 0 or -errno */
+long mem_tell_inherited(void);
+/* The daemon is gone, and the EPC with it: no access may succeed any more. */
 void mem_lost(void);
+
+/* --- vmas.c ------------------------------------------------------------------------- */
+
+struct vma_range {
+	uint64_t start, end;
+	uint32_t prot;
+};
+long vmas_of(uint64_t inode, uint64_t from, uint64_t to, struct vma_range *range, uint32_t max);
 
 /* --- rpc.c -------------------------------------------------------------------------- */
 
@@ -347,6 +366,11 @@ bool rpc_connect(void);
 bool rpc_lost(void);
 void rpc_forked(void);
 void rpc_reserve_fds(void);
+void rpc_make_uffd(void);
+struct rlimit;
+void rpc_make_room(struct rlimit *old);
+void rpc_end_room(const struct rlimit *old);
+long rpc_tell_inherited(uint64_t encl, const struct vma_range *r);
 void rpc_msg_init(struct proto_msg *msg, enum proto_msg_type type);
 /* Both ends of a private socket.  Return: 0 or -errno */
 long rpc_private_pair(int pair[2]);
@@ -363,6 +387,8 @@ void agent_do_syscall(struct agent_thread *t, agent_ucontext *uc, const agent_si
 long path_do_open(struct agent_thread *t, agent_ucontext *uc, bool *done);
 bool path_do_other(agent_ucontext *uc, long *ret);
 long dev_do_ioctl(struct agent_thread *t, agent_ucontext *uc, bool *done);
+/* st_dev of every memfd of the system */
+uint64_t dev_of_memfds(void);
 /* enum proto_dev of a descriptor; *id receives the enclave's */
 int dev_of_fd(int fd, uint64_t *id);
 long proc_do_execve(struct agent_thread *t, agent_ucontext *uc);

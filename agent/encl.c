@@ -40,6 +40,18 @@ struct agent_encl *encl_by_id(uint64_t id)
 }
 
 /*
+ * A fork child connects at its first entry; and another process that shares the
+ * enclave may have initialized it.  Context: a trap, not the plain-call entry.
+ */
+void encl_before_entry(uint64_t addr)
+{
+	const struct agent_encl *e = encl_by_addr(addr);
+
+	if (e && rpc_connect() && !(e->secs.attributes & SGX_ATTR_INIT_BIT))
+		encl_attach(e->id, true);
+}
+
+/*
  * This process maps nothing of e any more.  Another thread may still be in it, or
  * on its way: what they use stays as it is until the entry is needed again.
  */
@@ -100,11 +112,18 @@ static struct agent_encl *encl_find_free(uint64_t id)
 		uint32_t index = PROC->encl_next++ % AGENT_ENCLAVES;
 		struct agent_encl *e = &PROC->encl[index];
 
+		struct sgx_tcs_slot *tcs;
+		uint64_t size;
+
 		if (e->id || encl_in_use(e))
 			continue;
-		if (e->tcs)
-			sys2(__NR_munmap, e->tcs, tcs_table_size(e));
+		/* forgotten first: a fork of another thread may come at any time */
+		tcs = e->tcs;
+		size = tcs_table_size(e);
+		__atomic_store_n(&e->tcs, NULL, __ATOMIC_SEQ_CST);
 		agent_memset(e, 0, sizeof(*e));
+		if (tcs)
+			sys2(__NR_munmap, tcs, size);
 		e->id = id;
 		if (PROC->encl_count <= index)
 			__atomic_store_n(&PROC->encl_count, index + 1, __ATOMIC_RELEASE);

@@ -7,14 +7,14 @@
  * registration with userfaultfd (a hole touched unregistered becomes a zero page
  * for everyone):
  *
- *	mmap PROT_NONE, MADV_DONTFORK, MADV_NOHUGEPAGE, UFFDIO_REGISTER, mprotect
+ *	mmap PROT_NONE, MADV_NOHUGEPAGE, UFFDIO_REGISTER, mprotect
  *
  * The VMA is what the program asked for; the EPCM is expressed underneath by
  * holes and write-protection, which the daemon controls.  The offset in the file
  * is address - SECS.BASE whatever the program passes, as in the driver; outside
  * the ELRANGE, and before CREATE, it lies far beyond the file's end: SIGBUS.
  *
- * A fork child has no enclave mapping (DONTFORK).
+ * A fork child inherits the mappings: forked.c.
  */
 #include "agent.h"
 
@@ -25,7 +25,7 @@
 
 #define BEYOND_END (1ull << 45)
 
-static long uffd_register(uint64_t start, uint64_t size)
+long mem_register(uint64_t start, uint64_t size)
 {
 	struct uffdio_register reg;
 
@@ -46,9 +46,10 @@ static long map_piece(int fd, uint64_t start, uint64_t size, uint64_t offset, ui
 
 	if (is_error(ret))
 		return ret;
-	sys3(__NR_madvise, start, size, MADV_DONTFORK);
 	sys3(__NR_madvise, start, size, MADV_NOHUGEPAGE);
-	ret = uffd_register(start, size);
+	/* Linux: enclaves are not in core files */
+	sys3(__NR_madvise, start, size, MADV_DONTDUMP);
+	ret = mem_register(start, size);
 	if (ret < 0)
 		goto undo;
 	if (prot != PROT_NONE) {
@@ -184,11 +185,29 @@ static void tell_unmap(uint64_t start, uint64_t end)
 	}
 }
 
-/* A mapping made before CREATE, whose offsets are known now. */
-void mem_map_again(struct agent_encl *e, int fd, uint64_t start, uint64_t end, uint32_t prot)
+/**
+ * mem_created() - CREATE has succeeded: mappings made before get their offsets
+ * @e:	enclave; its base is known
+ * @fd:	its descriptor
+ *
+ * Gramine maps the whole ELRANGE first, others probe.  What is still mapped of
+ * that is mapped again in place.
+ */
+void mem_created(const struct agent_encl *e, int fd)
 {
-	if (tell_map(e->id, start, end - start, prot, 0) == 0)
-		map_range(e, fd, start, end, prot);
+	struct vma_range r[64];
+	uint64_t from = 0;
+	long count;
+	uint32_t i;
+
+	do {
+		count = vmas_of(e->id, from, 1ull << 47, r, ARRAY_SIZE(r));
+		for (i = 0; i < count; i++) {
+			from = r[i].end;
+			if (tell_map(e->id, r[i].start, from - r[i].start, r[i].prot, 0) == 0)
+				map_range(e, fd, r[i].start, from, r[i].prot);
+		}
+	} while (count == ARRAY_SIZE(r));
 }
 
 long mem_do_mmap(struct agent_thread *t, agent_ucontext *uc)
@@ -279,26 +298,14 @@ long mem_do_madvise(agent_ucontext *uc)
 	case MADV_RANDOM:
 	case MADV_SEQUENTIAL:
 	case MADV_DONTFORK:
+	case MADV_KEEPONFORK:
 	case MADV_DONTDUMP:
 	case MADV_NOHUGEPAGE:
-		return 0;
+		return agent_pass(uc);
 	case MADV_WILLNEED:
 		return -EBADF;
 	default:
 		return -EINVAL;
-	}
-}
-
-/* The daemon is gone, and the EPC with it: no access may succeed any more. */
-void mem_lost(void)
-{
-	uint32_t i;
-
-	for (i = 0; i < PROC->encl_count; i++) {
-		struct agent_encl *e = &PROC->encl[i];
-
-		if (e->id && e->created)
-			sys3(__NR_mprotect, e->secs.base, e->secs.size, PROT_NONE);
 	}
 }
 

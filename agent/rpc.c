@@ -4,7 +4,8 @@
  *
  * A process connects at its first call: most processes of a command never make
  * one.  A fork child has neither its parent's channel (MADV_DONTFORK) nor its
- * private socket, and connects anew.
+ * private socket, and connects anew; if it has inherited enclaves it has a
+ * userfaultfd by then (forked.c).
  *
  * A lost daemon (its robust futex says so, or its socket hangs up) is a lost EPC:
  * every call fails from then on.
@@ -162,6 +163,29 @@ void rpc_reserve_fds(void)
 
 	for (i = 1; i < PROTO_FD_COUNT; i++)
 		dup_high(command, command - i, 0);
+	PROC->fd_private = PROC->fd_uffd = -1;
+}
+
+/*
+ * A single-threaded process needs numbers, and the program may have used them all
+ * up: the spare one and what is above its limit are ours for the moment.
+ */
+void rpc_make_room(struct rlimit *old)
+{
+	struct rlimit high;
+
+	sys1(__NR_close, PROTO_FD_SPARE(PROC->fd_base));
+	sys4(__NR_prlimit64, 0, RLIMIT_NOFILE, 0, old);
+	high.rlim_cur = high.rlim_max = old->rlim_max;
+	if (old->rlim_cur < high.rlim_cur)
+		sys4(__NR_prlimit64, 0, RLIMIT_NOFILE, &high, 0);
+}
+
+void rpc_end_room(const struct rlimit *old)
+{
+	dup_high(PROTO_FD_COMMAND(PROC->fd_base), PROTO_FD_SPARE(PROC->fd_base), 0);
+	if (old->rlim_cur < old->rlim_max)
+		sys4(__NR_prlimit64, 0, RLIMIT_NOFILE, old, 0);
 }
 
 /* A userfaultfd in SIGBUS mode, for user-mode faults only.  Return: fd or -errno */
@@ -180,8 +204,16 @@ static long make_uffd(void)
 		sys1(__NR_close, fd);
 		return ret;
 	}
-	PROC->fd_uffd = move_high((int)fd, PROTO_FD_UFFD(PROC->fd_base));
-	return PROC->fd_uffd;
+	return move_high((int)fd, PROTO_FD_UFFD(PROC->fd_base));
+}
+
+/* One a process; has_uffd says whether there is one. */
+void rpc_make_uffd(void)
+{
+	long fd = make_uffd();
+
+	PROC->fd_uffd = fd < 0 ? -1 : (int)fd;
+	PROC->has_uffd = fd >= 0;
 }
 
 static bool map_shared(int fd, uint64_t offset_in_arena, uint64_t size, int prot)
@@ -195,39 +227,48 @@ static bool map_shared(int fd, uint64_t offset_in_arena, uint64_t size, int prot
 	return true;
 }
 
-static bool connect_locked(void)
+/* Return: 0; -EMFILE where no number is free just now; other -errno */
+static long connect_locked(void)
 {
 	struct proto_msg msg;
 	int pair[2], fds[2] = {-1, -1}, got[2] = {-1, -1};
 	uint32_t count = 2;
-	long uffd, ret;
-	bool ok = false;
+	long ret;
 
 	ret = rpc_private_pair(pair);
 	if (ret < 0)
-		return false;
+		return ret;
 	PROC->fd_private = move_high(pair[0], PROTO_FD_PRIVATE(PROC->fd_base));
-	uffd = make_uffd();
-	PROC->has_uffd = uffd >= 0;
+	if (PROC->fd_uffd < 0)
+		rpc_make_uffd();
 	fds[0] = pair[1];
-	fds[1] = (int)uffd;
+	fds[1] = PROC->fd_uffd;
 	rpc_msg_init(&msg, PROTO_MSG_CONNECT);
-	ret = rpc_send_command(&msg, fds, uffd >= 0 ? 2 : 1);
+	ret = rpc_send_command(&msg, fds, PROC->has_uffd ? 2 : 1);
 	sys1(__NR_close, pair[1]);
 	if (ret < 0)
 		goto out;
 	ret = rpc_recv_private(PROC->fd_private, &msg, got, &count, 1);
-	if (ret < 0 || msg.type != PROTO_MSG_CONNECTED || msg.status < 0 || count != 2)
+	if (ret < 0)
 		goto out;
-	ok = map_shared(got[0], PROTO_AGENT_CHANNEL, PROTO_CHANNEL_SIZE, PROT_READ | PROT_WRITE) &&
-	     map_shared(got[1], PROTO_AGENT_MACHINE, SGX_PAGE_SIZE, PROT_READ) &&
-	     AGENT_CHANNEL->magic == PROTO_MAGIC && AGENT_CHANNEL->version == PROTO_VERSION;
+	ret = -EPIPE;
+	if (msg.type != PROTO_MSG_CONNECTED || msg.status < 0)
+		goto out;
+	ret = -EMFILE; /* the kernel drops what has no number */
+	if (count != 2)
+		goto out;
+	ret = -EPIPE;
+	if (map_shared(got[0], PROTO_AGENT_CHANNEL, PROTO_CHANNEL_SIZE, PROT_READ | PROT_WRITE) &&
+	    map_shared(got[1], PROTO_AGENT_MACHINE, SGX_PAGE_SIZE, PROT_READ) &&
+	    AGENT_CHANNEL->magic == PROTO_MAGIC && AGENT_CHANNEL->version == PROTO_VERSION)
+		ret = 0;
 out:
 	if (got[0] >= 0)
 		sys1(__NR_close, got[0]);
 	if (got[1] >= 0)
 		sys1(__NR_close, got[1]);
-	return ok;
+	/* before any other thread may call: its fault would find no mapping */
+	return ret || !PROC->inherited ? ret : mem_tell_inherited();
 }
 
 bool rpc_connect(void)
@@ -239,12 +280,13 @@ bool rpc_connect(void)
 		return false;
 	agent_lock(&PROC->connect_lock);
 	if (!PROC->connected) {
-		bool ok = connect_locked();
+		long ret = connect_locked();
 
-		if (!ok)
+		if (ret < 0 && ret != -EMFILE)
 			agent_say("cannot reach the SGX machine (its daemon is gone); "
 				  "SGX is not available to this process");
-		__atomic_store_n(&PROC->connected, ok ? 1 : 2, __ATOMIC_RELEASE);
+		if (ret != -EMFILE)
+			__atomic_store_n(&PROC->connected, ret < 0 ? 2 : 1, __ATOMIC_RELEASE);
 	}
 	agent_unlock(&PROC->connect_lock);
 	return PROC->connected == 1;
@@ -263,6 +305,7 @@ bool rpc_lost(void)
 void rpc_forked(void)
 {
 	PROC->connected = 0;
+	PROC->inherited = 0;
 	PROC->connect_lock = 0;
 	PROC->fd_lock = 0;
 	PROC->encl_lock = 0;
@@ -271,13 +314,12 @@ void rpc_forked(void)
 	rpc_reserve_fds();
 }
 
-static struct proto_slot *claim(enum proto_op op, uint64_t encl, bool wait)
+/* Context: connected, or about to be. */
+static struct proto_slot *claim_slot(enum proto_op op, uint64_t encl, bool wait)
 {
 	struct proto_channel *ch = AGENT_CHANNEL;
 	uint32_t i;
 
-	if (!rpc_connect())
-		return NULL;
 	for (i = 0;; i++) {
 		struct proto_slot *slot = &ch->slot[i % PROTO_SLOTS];
 		uint32_t free = PROTO_FREE;
@@ -298,6 +340,11 @@ static struct proto_slot *claim(enum proto_op op, uint64_t encl, bool wait)
 			sys0(__NR_sched_yield);
 		}
 	}
+}
+
+static struct proto_slot *claim(enum proto_op op, uint64_t encl, bool wait)
+{
+	return rpc_connect() ? claim_slot(op, encl, wait) : NULL;
 }
 
 struct proto_slot *rpc_begin(enum proto_op op, uint64_t encl)
@@ -374,14 +421,11 @@ void rpc_post(struct proto_slot *slot)
 		sys3(__NR_futex, &ch->doorbell, FUTEX_WAKE, 1);
 }
 
-long rpc_wait(struct proto_slot *slot)
+static long wait_answer(struct proto_slot *slot)
 {
 	struct proto_channel *ch = AGENT_CHANNEL;
 	uint32_t spins = 0, cpu;
 
-	/* lost before it was posted: it will not be done */
-	if (PROC->connected != 1)
-		return -EIO;
 	cpu = __atomic_load_n(&ch->daemon_cpu, __ATOMIC_RELAXED);
 	if (ch->spin && cpu == PROTO_CPU_MOVING)
 		spins = SPIN_MOVING;
@@ -394,10 +438,31 @@ long rpc_wait(struct proto_slot *slot)
 	return wait_done(slot, spins) ? slot->ret : -EIO;
 }
 
+long rpc_wait(struct proto_slot *slot)
+{
+	/* lost before it was posted: it will not be done */
+	return PROC->connected == 1 ? wait_answer(slot) : -EIO;
+}
+
 long rpc_call(struct proto_slot *slot)
 {
 	rpc_post(slot);
 	return rpc_wait(slot);
+}
+
+long rpc_tell_inherited(uint64_t encl, const struct vma_range *r)
+{
+	struct proto_slot *slot = claim_slot(PROTO_OP_MAP, encl, true);
+	long ret;
+
+	slot->a0 = r->start;
+	slot->a1 = r->end - r->start;
+	slot->a2 = r->prot;
+	slot->a3 = PROTO_MAP_INHERITED;
+	rpc_post(slot);
+	ret = wait_answer(slot);
+	__atomic_store_n(&slot->state, PROTO_FREE, __ATOMIC_RELEASE);
+	return ret;
 }
 
 void rpc_end(struct proto_slot *slot)

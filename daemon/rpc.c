@@ -261,11 +261,14 @@ static int64_t serve_map(struct sgx_call *call)
 		.encl = call->encl->ino,
 		.prot = (uint32_t)call->slot.a2 & (PROT_READ | PROT_WRITE | PROT_EXEC),
 	};
-	int ret;
+	int ret = 0;
 
 	if (!range_ok(call->slot.a0, call->slot.a1))
 		return -EINVAL;
-	ret = sgx_may_map(call->encl->sgx, map.start, map.end, map.prot, flags & PROTO_MAP_RIE);
+	/* Linux does not ask again at fork, whatever pages have come since */
+	if (!(flags & PROTO_MAP_INHERITED))
+		ret = sgx_may_map(call->encl->sgx, map.start, map.end, map.prot,
+				  flags & PROTO_MAP_RIE);
 	if (ret || (flags & PROTO_MAP_CHECK))
 		return ret;
 	ret = client_attach(call->client, call->encl);

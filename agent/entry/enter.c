@@ -50,7 +50,8 @@ static uint64_t probe_ssa(const struct lp_secs *secs, const struct sgx_tcs_slot 
 struct cpu_result enter_prepare(struct agent_thread *t, struct lp_gprs *regs, uint64_t next_rip,
 				uint8_t *xsave)
 {
-	struct agent_encl *e = rpc_lost() ? NULL : encl_by_addr(regs->rbx);
+	/* Only the daemon gives back the slot of a thread that dies inside */
+	struct agent_encl *e = rpc_lost() || PROC->connected != 1 ? NULL : encl_by_addr(regs->rbx);
 	const struct lp_secs *secs = NULL;
 	struct sgx_tcs_slot *tcs = NULL;
 	struct sgx_gprsgx *gpr;

@@ -134,6 +134,7 @@ bool enclu_outside(struct agent_thread *t, agent_ucontext *uc)
 		return true;
 	}
 	agent_get_bases(&regs.fsbase, &regs.gsbase);
+	encl_before_entry(regs.rbx);
 	r = enter_prepare(t, &regs, regs.rip + SGX_ENCLU_LEN, xsave);
 	if (!cpu_ok(r)) {
 		raise_fault(t, uc, r);

@@ -77,6 +77,9 @@ void proc_do_clone(struct agent_thread *t, agent_ucontext *uc)
 
 	slot = slot_alloc(&index);
 	slot->flags = clone_flags(uc);
+	/* a vfork child cannot: its descriptors are its own */
+	if (PROC->inherited && (slot->flags & (CLONE_VM | CLONE_THREAD)) == CLONE_VM)
+		rpc_connect();
 	/* parent and child each drop one; without shared memory each has its own copy */
 	slot->refs = (slot->flags & CLONE_VM) ? 2 : 1;
 	slot->rip = regs->ip;
@@ -93,25 +96,19 @@ static void slot_put(struct agent_clone_slot *slot)
 		__atomic_store_n(&slot->busy, 0, __ATOMIC_RELEASE);
 }
 
-/* A process of its own: nothing of the parent's connection, locks or enclaves. */
-static void child_process(struct agent_thread *t)
+/* A process of its own: nothing of the parent's connection or locks. */
+static void child_process(struct agent_thread *t, uint64_t flags)
 {
 	uint32_t i;
 
+	/* the agent's numbers are each process' own */
+	if (flags & CLONE_FILES)
+		sys1(__NR_unshare, CLONE_FILES);
 	PROC->pid = (uint32_t)sys0(__NR_getpid);
 	PROC->exec_users = 0;
 	PROC->ptracer = 0; /* Yama: a relation of the parent's */
 	rpc_forked();
-	for (i = 0; i < PROC->encl_count; i++) {
-		struct agent_encl *e = &PROC->encl[i];
-
-		/* the parent's mappings are not here (MADV_DONTFORK) */
-		e->id = 0;
-		if (e->tcs)
-			sys2(__NR_munmap, e->tcs,
-			     (e->secs.size >> SGX_PAGE_SHIFT) * sizeof(struct sgx_tcs_slot));
-		e->tcs = NULL;
-	}
+	mem_forked();
 	for (i = 0; i < PROTO_AGENT_CLONE_COUNT; i++)
 		PROC->clone[i].busy = 0;
 	agent_threads_forked(t);
@@ -194,7 +191,7 @@ bool proc_clone_done(struct agent_thread **thread, agent_ucontext *uc)
 	regs->cx = slot->rip;
 	sig_mask_set(t, uc, slot->sigmask);
 	if (child && !(slot->flags & CLONE_VM)) {
-		child_process(t);
+		child_process(t, slot->flags);
 	} else {
 		if ((is_error((long)regs->ax) || (!child && slot->flags & CLONE_VFORK)) &&
 		    slot->refs == 2)

@@ -25,7 +25,7 @@ static bool fd_stat(int fd, struct stat *st)
 	return sys2(__NR_fstat, fd, st) == 0;
 }
 
-static uint64_t memfd_device(void)
+uint64_t dev_of_memfds(void)
 {
 	struct stat st;
 	long fd;
@@ -48,7 +48,7 @@ int dev_of_fd(int fd, uint64_t *id)
 	int kind = PROTO_DEV_NONE;
 
 	*id = 0;
-	if (fd < 0 || !fd_stat(fd, &st) || st.st_dev != memfd_device())
+	if (fd < 0 || !fd_stat(fd, &st) || st.st_dev != dev_of_memfds())
 		return PROTO_DEV_NONE;
 	*id = st.st_ino;
 	if (encl_by_id(st.st_ino))

@@ -162,6 +162,11 @@ TEST_TIMEOUT(killed_while_forking, 120)
 	kill_rounds("fork", 20);
 }
 
+TEST_TIMEOUT(killed_with_children_in_its_enclave, 120)
+{
+	kill_rounds("inherit", 40);
+}
+
 /* Where a machine's process is */
 static pid_t daemon_of(const char *name)
 {

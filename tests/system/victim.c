@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A program for others to kill: victim build | loop | fork | lost | hold
+ * A program for others to kill: victim build | loop | fork | inherit | lost | hold
  *
  * build: enclaves come and go for ever; loop: one, entered for ever by two
- * threads; fork: children with enclaves; hold: one, and sleep; lost: waits until
+ * threads; fork: children with enclaves; inherit: children in the parent's; hold: one, and sleep; lost: waits until
  * the daemon is gone, then finds out what is left.  Says "ready" when it is.
  */
 #include "encl.h"
@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -77,6 +78,34 @@ static void forks(void)
 	}
 }
 
+/* Children in its enclave, and children of theirs, that end in every way there is */
+static void inherit(void)
+{
+	unsigned int seed = (unsigned int)getpid();
+
+	encl_build(&e, &(struct encl_opts){.tcs_count = 2});
+	ready();
+	for (int i = 0;; i++) {
+		pid_t pid = fork();
+
+		if (!pid) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			if (i % 3 == 2 && fork() > 0)
+				_exit(0);
+			if (i % 2)
+				encl_free(&e);
+			for (int k = 0; k < 50 && e.fd >= 0; k++)
+				encl_enter(&e, 1, SGX_EENTER, OP_NOP, 0, 0, 0, 0);
+			_exit(0);
+		}
+		if (pid > 0) {
+			usleep((useconds_t)(rand_r(&seed) % 3000));
+			kill(pid, SIGKILL);
+			waitpid(pid, NULL, 0);
+		}
+	}
+}
+
 /* Ends with 0 where everything fails as it should, and nothing else happens. */
 static void lost(void)
 {
@@ -116,6 +145,8 @@ int main(int argc, char **argv)
 		loop();
 	else if (!strcmp(what, "fork"))
 		forks();
+	else if (!strcmp(what, "inherit"))
+		inherit();
 	else if (!strcmp(what, "lost"))
 		lost();
 	else if (!strcmp(what, "once")) {

@@ -110,9 +110,10 @@ enum proto_dev {
 #define PROTO_SLOT_TELLS_WAIT (1u << 0) /* see PROTO_WAITED */
 
 /* PROTO_OP_MAP flags */
-#define PROTO_MAP_MPROTECT (1u << 0) /* mprotect: the range is mapped already */
-#define PROTO_MAP_CHECK	   (1u << 1) /* only ask, record nothing */
-#define PROTO_MAP_RIE	   (1u << 2) /* personality has READ_IMPLIES_EXEC */
+#define PROTO_MAP_MPROTECT  (1u << 0) /* mprotect: the range is mapped already */
+#define PROTO_MAP_CHECK	    (1u << 1) /* only ask, record nothing */
+#define PROTO_MAP_RIE	    (1u << 2) /* personality has READ_IMPLIES_EXEC */
+#define PROTO_MAP_INHERITED (1u << 3) /* by fork: it is there, nothing is checked */
 
 /* PROTO_OP_FAULT flags; ret is enum proto_verdict, r0 the error code */
 #define PROTO_FAULT_ENCLAVE (1u << 0) /* in enclave mode */
