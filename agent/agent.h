@@ -110,6 +110,8 @@ struct agent_thread {
 	struct sgx_tcs_slot *entering; /* slot that an entry under way may have taken */
 	uint64_t outside_rsp, outside_rbp; /* at the last entry, for an AEX without its SSA */
 	struct agent_window window;
+	uint32_t no_new_privs, seccomp; /* as the program believes: flag, SECCOMP_MODE_* */
+	agent_siginfo refused; /* SIGSYS of the program's own filter, for a call made for it */
 	struct agent_sigtable own_table; /* for a child in shared memory (vfork) */
 };
 
@@ -194,7 +196,11 @@ void agent_thread_exit(uint32_t *in_use, long status) __attribute__((noreturn));
  */
 long agent_window_call(long nr, const uint64_t args[6], const uint64_t *mask,
 		       const uint64_t *blocked);
-extern const char agent_window_begin[], agent_window_sys[], agent_window_done[], agent_window_end[];
+extern const char agent_window_begin[], agent_window_sys[], agent_window_after[];
+extern const char agent_window_back[], agent_window_done[], agent_window_end[];
+/* As agent_syscall(), but one that the program's own filters decide on */
+long agent_syscall_for(long nr, long a, long b, long c, long d, long e, long f);
+extern const char agent_syscall_for_done[];
 extern const char agent_enter[], agent_enter_intact[], agent_enter_flags[], agent_enter_saved[],
 	agent_enter_end[], agent_enter_back[], agent_enter_back_end[];
 extern const char agent_text_end[];
@@ -395,11 +401,22 @@ long proc_do_execve(struct agent_thread *t, agent_ucontext *uc);
 void proc_exec_abandon(struct agent_thread *t);
 /* A vfork child, whose block this was, has exec'ed or died. */
 void proc_exec_vforked(struct agent_thread *t, bool shared_fds);
-long proc_do_prctl(agent_ucontext *uc);
+/* seccomp.c */
+long proc_do_prctl(struct agent_thread *t, agent_ucontext *uc);
+long proc_do_seccomp(struct agent_thread *t, agent_ucontext *uc);
+/* A call that strict mode does not allow: the end */
+void proc_strict_kill(struct agent_thread *t);
+/*
+ * The program's own filter has trapped a call that the agent made for it, uc is
+ * there.  True: settled; false: it was none.
+ */
+bool proc_refused(struct agent_thread *t, agent_ucontext *uc, const agent_siginfo *info);
 void proc_do_clone(struct agent_thread *t, agent_ucontext *uc);
 bool proc_in_clone_slot(uint64_t rip);
 /* The hlt of a clone slot.  False: rip is not at one. */
 bool proc_clone_done(struct agent_thread **t, agent_ucontext *uc);
+/* The program's own filter refused it there. */
+void proc_clone_refused(agent_ucontext *uc, struct agent_thread *t);
 long agent_reissue(struct agent_thread *t, agent_ucontext *uc);
 long agent_pass(agent_ucontext *uc);
 void cpuid_patch_mapping(int fd, uint64_t addr, uint64_t size, uint64_t offset, uint32_t prot);

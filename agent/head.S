@@ -79,9 +79,10 @@ agent_thread_exit:
  * long agent_window_call(nr, args, mask, blocked)
  *
  * The only place where asynchronous signals are let in.  One that arrives
- *  - from _begin up to and including the instruction at _sys: the call has not
- *    happened: the trapped call is to be made again;
- *  - after it, up to _done: RAX is its result;
+ *  - from _begin up to and including the instruction at _sys, which lies with the
+ *    other re-issued calls: the call has not happened: the trapped call is to be
+ *    made again;
+ *  - after it (_after), and from _back up to _done: RAX is its result;
  *  - from _done to _end: RBX is its result.
  * See sig_window_leave().
  */
@@ -110,9 +111,9 @@ agent_window_begin:
 	mov	32(%r12), %r8
 	mov	40(%r12), %r9
 	mov	%rbx, %rax
-	.globl	agent_window_sys
-agent_window_sys:
-	syscall
+	jmp	agent_window_sys
+	.globl	agent_window_back
+agent_window_back:
 	mov	%rax, %rbx
 	.globl	agent_window_done
 agent_window_done:
@@ -137,6 +138,34 @@ agent_start_entry:
 	and	$-16, %rsp
 	call	agent_start
 	int3
+
+/*
+ * From here on: system calls of the program's that the agent makes for it.  A
+ * filter of the program's own decides on these, and not on those above
+ * (sys/seccomp.c).
+ */
+	.org	PROTO_AGENT_OWN_SIZE
+	.globl	agent_syscall_for
+agent_syscall_for:
+	mov	%rdi, %rax
+	mov	%rsi, %rdi
+	mov	%rdx, %rsi
+	mov	%rcx, %rdx
+	mov	%r8, %r10
+	mov	%r9, %r8
+	mov	8(%rsp), %r9
+	syscall
+	.globl	agent_syscall_for_done
+agent_syscall_for_done:
+	ret
+
+	.balign	16
+	.globl	agent_window_sys
+agent_window_sys:
+	syscall
+	.globl	agent_window_after
+agent_window_after:
+	jmp	agent_window_back
 
 /* Clone slots: see sys/clone.c */
 	.org	PROTO_AGENT_CLONE_OFF

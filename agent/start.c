@@ -210,6 +210,8 @@ void agent_start(struct proto_agent_params *params)
 		return;
 	}
 	t->sigmask_own = params->sigmask & AGENT_SIGNALS;
+	t->no_new_privs = !!(params->exec_flags & PROTO_EXEC_NNP);
+	t->seccomp = params->exec_flags & PROTO_EXEC_SECCOMP ? SECCOMP_MODE_FILTER : 0;
 	sig_init(params->sigignored);
 	if (params->mm_map_valid)
 		/* gdb and perf read the kernel's copy of the auxv; not fatal */

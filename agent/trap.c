@@ -133,6 +133,8 @@ static void dispatch(struct agent_thread *t, agent_ucontext *uc, int sig, agent_
 	bool nested = agent_thread_of((void *)regs->sp) != NULL && agent_in_text(regs->ip);
 	bool sent = is_sent(sig, info);
 
+	if (!sent && sig == SIGSYS && agent_in_text(regs->ip) && proc_refused(t, uc, info))
+		return;
 	if (nested) {
 		if (!sent && own_fault(t, uc, sig))
 			return;

@@ -32,7 +32,7 @@ enum rule {
 	TRAP_SGX_IOCTL,
 	TRAP_OWN_FD0, /* first argument is one of the agent's descriptors */
 	TRAP_OWN_FD1,
-	TRAP_PTRACER, /* prctl of that */
+	TRAP_PRCTL, /* what is virtual of it */
 	DENY, /* -ENOSYS: would go around the filter */
 };
 
@@ -58,7 +58,7 @@ static const struct {
 	{ SYS_ioctl, TRAP_SGX_IOCTL }, { SYS_mmap, TRAP_FILE_MAP },
 	{ SYS_close, TRAP_OWN_FD0 }, { SYS_dup2, TRAP_OWN_FD1 }, { SYS_dup3, TRAP_OWN_FD1 },
 	{ SYS_close_range, TRAP },
-	{ SYS_prctl, TRAP_PTRACER },
+	{ SYS_prctl, TRAP_PRCTL }, { SYS_seccomp, TRAP },
 	{ SYS_io_uring_setup, DENY },
 };
 /* clang-format on */
@@ -140,9 +140,13 @@ static void argument_test(struct out *o, enum rule rule, int command_fd)
 		jump(o, JGE, PROTO_FD_COUNT, 0, 1);
 		ret(o, SECCOMP_RET_ALLOW);
 		break;
-	case TRAP_PTRACER:
+	case TRAP_PRCTL:
 		load(o, ARG_LO(0));
-		jump(o, JEQ, PR_SET_PTRACER, 1, 0);
+		jump(o, JEQ, PR_SET_PTRACER, 5, 0);
+		jump(o, JEQ, PR_SET_SECCOMP, 4, 0);
+		jump(o, JEQ, PR_GET_SECCOMP, 3, 0);
+		jump(o, JEQ, PR_SET_NO_NEW_PRIVS, 2, 0);
+		jump(o, JEQ, PR_GET_NO_NEW_PRIVS, 1, 0);
 		ret(o, SECCOMP_RET_ALLOW);
 		break;
 	case TRAP:

@@ -207,6 +207,8 @@ static int exec_program(int command, pid_t daemon, char **argv)
 	}
 	msg.exec.tid = (uint32_t)syscall(SYS_gettid);
 	msg.exec.command_fd = command;
+	if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1)
+		msg.exec.flags |= PROTO_EXEC_NNP;
 	signals_for_exec(&msg.exec);
 	/* Yama: the machine is not our parent.  EINVAL: there is no Yama */
 	(void)prctl(PR_SET_PTRACER, (unsigned long)daemon, 0, 0, 0);

@@ -291,11 +291,16 @@ bool sig_window_leave(struct agent_thread *t, agent_ucontext *uc, uint64_t *rest
 	uint64_t size = 0, outer_size = 0;
 	uint8_t *fp, *outer_fp;
 
+	/* the call itself is elsewhere */
+	if (rip == (uint64_t)agent_window_sys)
+		rip = (uint64_t)agent_window_begin;
+	else if (rip == (uint64_t)agent_window_after)
+		rip = (uint64_t)agent_window_back;
 	if (!w.uc || rip < (uint64_t)agent_window_begin || rip >= (uint64_t)agent_window_end)
 		return false;
 	outer = UC_REGS(w.uc);
 	result = rip >= (uint64_t)agent_window_done ? regs->bx : regs->ax;
-	if (rip <= (uint64_t)agent_window_sys) {
+	if (rip < (uint64_t)agent_window_back) {
 		outer->ip -= 2; /* the program's own SYSCALL, once more */
 		outer->ax = w.nr;
 	} else {
@@ -317,7 +322,7 @@ bool sig_window_leave(struct agent_thread *t, agent_ucontext *uc, uint64_t *rest
 	uc->uc_sigmask = w.uc->uc_sigmask;
 	*restore_mask = sig_mask_of(t, uc);
 	/* sigsuspend: the handler runs under its mask, and leaves the old one */
-	if (w.suspend && rip > (uint64_t)agent_window_sys)
+	if (w.suspend && rip >= (uint64_t)agent_window_back)
 		sig_mask_set(t, uc, w.mask);
 	return true;
 }

@@ -120,6 +120,8 @@ static void child_shared(struct agent_clone_slot *slot, struct agent_thread *t)
 	const struct agent_thread *parent = slot->parent;
 	struct agent_thread *tables = t;
 
+	t->no_new_privs = parent->no_new_privs;
+	t->seccomp = parent->seccomp;
 	if (slot->flags & CLONE_VFORK) {
 		struct agent_thread *kept = agent_thread_alloc();
 
@@ -128,6 +130,8 @@ static void child_shared(struct agent_clone_slot *slot, struct agent_thread *t)
 		kept->altstack_sp = t->altstack_sp;
 		kept->altstack_size = t->altstack_size;
 		kept->altstack_flags = t->altstack_flags;
+		kept->no_new_privs = t->no_new_privs;
+		kept->seccomp = t->seccomp;
 		kept->pending_own = t->pending_own;
 		agent_memcpy(kept->pending_info, t->pending_info, sizeof(kept->pending_info));
 		t->tid = (uint32_t)sys0(__NR_gettid);
@@ -156,12 +160,26 @@ static void parent_back(struct agent_clone_slot *slot, struct agent_thread *t)
 	t->altstack_sp = kept->altstack_sp;
 	t->altstack_size = kept->altstack_size;
 	t->altstack_flags = kept->altstack_flags;
+	t->no_new_privs = kept->no_new_privs;
+	t->seccomp = kept->seccomp;
 	t->pending_own = kept->pending_own;
 	agent_memcpy(t->pending_info, kept->pending_info, sizeof(t->pending_info));
 	/* its exec ended in the window */
 	t->window.uc = NULL;
 	proc_exec_vforked(t, slot->flags & CLONE_FILES);
 	agent_thread_free(kept);
+}
+
+void proc_clone_refused(agent_ucontext *uc, struct agent_thread *t)
+{
+	struct sigcontext_64 *regs = UC_REGS(uc);
+	struct agent_clone_slot *slot =
+		&PROC->clone[(regs->ip - SLOTS_START) / PROTO_AGENT_CLONE_SIZE];
+
+	regs->ip = slot->rip;
+	regs->cx = slot->rip;
+	sig_mask_set(t, uc, slot->sigmask);
+	__atomic_store_n(&slot->busy, 0, __ATOMIC_RELEASE);
 }
 
 bool proc_in_clone_slot(uint64_t rip)

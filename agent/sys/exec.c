@@ -88,7 +88,8 @@ static long exec_ask(struct agent_thread *t, agent_ucontext *uc, int *private_fd
 
 	agent_memset(&exec, 0, sizeof(exec));
 	exec.tid = (uint32_t)sys0(__NR_gettid);
-	exec.flags = PROTO_EXEC_FILTERED | (PROC->filter_stage2 ? PROTO_EXEC_STAGE2 : 0);
+	exec.flags = PROTO_EXEC_FILTERED | (PROC->filter_stage2 ? PROTO_EXEC_STAGE2 : 0) |
+		     (t->no_new_privs ? PROTO_EXEC_NNP : 0) | (t->seccomp ? PROTO_EXEC_SECCOMP : 0);
 	exec.sigmask = sig_mask_of(t, uc);
 	for (sig = 1; sig <= 64; sig++)
 		if (sig_own_index(sig) >= 0 && table->action[sig].handler == (uint64_t)SIG_IGN)
@@ -127,16 +128,6 @@ void proc_exec_vforked(struct agent_thread *t, bool shared_fds)
 		sys1(__NR_close, t->window.exec_fd);
 	t->window.exec_fd = -1;
 	not_traceable(t);
-}
-
-/* PR_SET_PTRACER alone is trapped: an exec borrows what it sets. */
-long proc_do_prctl(agent_ucontext *uc)
-{
-	long ret = agent_pass(uc);
-
-	if (ret == 0)
-		PROC->ptracer = uc_arg(uc, 1);
-	return ret;
 }
 
 long proc_do_execve(struct agent_thread *t, agent_ucontext *uc)

@@ -9,14 +9,14 @@
 #include "../agent.h"
 
 #include <asm/unistd.h>
-#include <linux/prctl.h>
+#include <linux/seccomp.h>
 
 /* As it is, asynchronous signals blocked: for calls that do not sleep */
 long agent_pass(agent_ucontext *uc)
 {
-	return agent_syscall((long)UC_REGS(uc)->ax, (long)uc_arg(uc, 0), (long)uc_arg(uc, 1),
-			     (long)uc_arg(uc, 2), (long)uc_arg(uc, 3), (long)uc_arg(uc, 4),
-			     (long)uc_arg(uc, 5));
+	return agent_syscall_for((long)UC_REGS(uc)->ax, (long)uc_arg(uc, 0), (long)uc_arg(uc, 1),
+				 (long)uc_arg(uc, 2), (long)uc_arg(uc, 3), (long)uc_arg(uc, 4),
+				 (long)uc_arg(uc, 5));
 }
 
 /* In the window */
@@ -146,7 +146,10 @@ static bool simple_call(struct agent_thread *t, agent_ucontext *uc, long *ret)
 		*ret = proc_do_execve(t, uc);
 		return true;
 	case __NR_prctl:
-		*ret = proc_do_prctl(uc);
+		*ret = proc_do_prctl(t, uc);
+		return true;
+	case __NR_seccomp:
+		*ret = proc_do_seccomp(t, uc);
 		return true;
 	case __NR_close:
 		*ret = own_fd(uc_arg(uc, 0)) ? -EBADF : agent_pass(uc);
@@ -211,6 +214,8 @@ void agent_do_syscall(struct agent_thread *t, agent_ucontext *uc, const agent_si
 	case __NR_vfork:
 	case __NR_clone:
 	case __NR_clone3:
+		if (t->seccomp == SECCOMP_MODE_STRICT)
+			break;
 		proc_do_clone(t, uc);
 		return;
 	case __NR_exit:
@@ -222,8 +227,19 @@ void agent_do_syscall(struct agent_thread *t, agent_ucontext *uc, const agent_si
 	default:
 		break;
 	}
+	if (t->seccomp == SECCOMP_MODE_STRICT)
+		proc_strict_kill(t);
 	if (!simple_call(t, uc, &ret)) {
 		sig_force(t, uc, SIGSYS, info);
+		return;
+	}
+	if (t->refused.si_signo) {
+		/* by the program's own filter: the registers are as they came */
+		agent_siginfo refused = t->refused;
+
+		t->refused.si_signo = 0;
+		refused._sifields._sigsys._call_addr = (void *)regs->ip;
+		sig_force(t, uc, SIGSYS, &refused);
 		return;
 	}
 	regs->ax = (uint64_t)ret;

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <linux/audit.h>
 #include <linux/mman.h>
+#include <linux/prctl.h>
 #include <linux/seccomp.h>
 #include <proto/agent.h>
 #include <string.h>
@@ -86,7 +87,7 @@ static const int trapped[] = {
 	SYS_fstat,	  SYS_newfstatat,     SYS_statx,	SYS_access,	 SYS_faccessat,
 	SYS_faccessat2,	  SYS_readlink,	      SYS_readlinkat,	SYS_clone,	 SYS_clone3,
 	SYS_fork,	  SYS_vfork,	      SYS_execve,	SYS_execveat,	 SYS_exit,
-	SYS_close_range,
+	SYS_close_range,  SYS_seccomp,
 };
 
 TEST(program_calls_trap)
@@ -156,6 +157,21 @@ TEST(own_descriptors_are_guarded)
 	CHECK_EQ(ask(SYS_close, PROGRAM_IP, COMMAND_FD + 1, 0, 0), SECCOMP_RET_ALLOW);
 	CHECK_EQ(ask(SYS_close, PROGRAM_IP, COMMAND_FD - PROTO_FD_COUNT, 0, 0), SECCOMP_RET_ALLOW);
 	CHECK_EQ(ask(SYS_close, PROGRAM_IP, 0, 0, 0), SECCOMP_RET_ALLOW);
+}
+
+TEST(prctl_traps_for_what_is_virtual)
+{
+	static const int options[] = {PR_SET_PTRACER, PR_SET_SECCOMP, PR_GET_SECCOMP,
+				      PR_SET_NO_NEW_PRIVS, PR_GET_NO_NEW_PRIVS};
+
+	build();
+	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+		CHECK_EQ(ask(SYS_prctl, PROGRAM_IP, (uint64_t)options[i], 0, 0), SECCOMP_RET_TRAP);
+		CHECK_EQ(ask(SYS_prctl, PROTO_AGENT_BASE, (uint64_t)options[i], 0, 0),
+			 SECCOMP_RET_ALLOW);
+	}
+	CHECK_EQ(ask(SYS_prctl, PROGRAM_IP, PR_SET_NAME, 0, 0), SECCOMP_RET_ALLOW);
+	CHECK_EQ(ask(SYS_prctl, PROGRAM_IP, PR_SET_DUMPABLE, 0, 0), SECCOMP_RET_ALLOW);
 }
 
 TEST(what_would_go_around_is_refused)

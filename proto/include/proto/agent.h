@@ -40,6 +40,7 @@
 #define PROTO_AGENT_HDR_OFF	0x000 /* struct proto_agent_header */
 #define PROTO_AGENT_SYSCALL_OFF 0x040 /* a bare "syscall; int3" for inject/ */
 #define PROTO_AGENT_ENTER_OFF	0x080 /* EENTER by plain jump, for the vDSO */
+#define PROTO_AGENT_OWN_SIZE	0x7c0 /* below: the agent's own calls; above: the program's */
 #define PROTO_AGENT_CLONE_OFF	0x800 /* clone slots: "syscall; hlt; nop" */
 #define PROTO_AGENT_CLONE_SIZE	4
 #define PROTO_AGENT_CLONE_COUNT 256

@@ -54,6 +54,8 @@ struct proto_exec {
 };
 #define PROTO_EXEC_FILTERED (1u << 0) /* the seccomp filter is installed already */
 #define PROTO_EXEC_STAGE2   (1u << 1) /* so is its second stage */
+#define PROTO_EXEC_NNP	    (1u << 2) /* the program has set no_new_privs */
+#define PROTO_EXEC_SECCOMP  (1u << 3) /* it has filters of its own */
 
 struct proto_msg {
 	uint32_t magic, version;
