@@ -17,6 +17,7 @@
 #ifndef AGENT_AGENT_H
 #define AGENT_AGENT_H
 
+#include <cpu/cpuid.h>
 #include <cpu/lp.h>
 #include <proto/agent.h>
 #include <proto/channel.h>
@@ -53,6 +54,7 @@ typedef struct ucontext agent_ucontext;
 #define AGENT_CHANNEL	((struct proto_channel *)AGENT_ADDR(PROTO_AGENT_CHANNEL))
 #define AGENT_MACHINE	((const struct proto_machine_page *)AGENT_ADDR(PROTO_AGENT_MACHINE))
 #define AGENT_PARAMS	((struct proto_agent_params *)AGENT_ADDR(PROTO_AGENT_PARAMS))
+#define AGENT_KNOWN	((const struct proto_cpuid_known *)AGENT_ADDR(PROTO_AGENT_KNOWN))
 
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 #define MIN(a, b)	((a) < (b) ? (a) : (b))
@@ -137,8 +139,6 @@ struct agent_clone_slot {
 	struct agent_thread *child; /* block that keeps a vfork parent's state */
 };
 
-#define AGENT_CPUID_SITES 512
-
 struct agent_proc {
 	uint32_t pid;
 	uint32_t daemon_pid; /* who may trace us at an exec; 0: has no number here */
@@ -164,9 +164,8 @@ struct agent_proc {
 	struct agent_sigtable sigtable;
 	uint32_t encl_count; /* entries that may be in use */
 	uint32_t encl_next; /* where to look for a free one */
-	uint32_t cpuid_site_count;
+	uint32_t rsvd;
 	uint64_t vdso_enclu, vdso_fixup; /* our vDSO's ENCLU and its landing pad */
-	uint64_t cpuid_sites[AGENT_CPUID_SITES]; /* sorted not; addresses of ud2 that was cpuid */
 	struct agent_encl encl[AGENT_ENCLAVES];
 	struct agent_clone_slot clone[PROTO_AGENT_CLONE_COUNT];
 };
@@ -421,6 +420,12 @@ long agent_reissue(struct agent_thread *t, agent_ucontext *uc);
 long agent_pass(agent_ucontext *uc);
 void cpuid_patch_mapping(int fd, uint64_t addr, uint64_t size, uint64_t offset, uint32_t prot);
 bool cpuid_trap(agent_ucontext *uc);
+/* What CPUID answers outside enclaves */
+void cpuid_answer(uint32_t leaf, uint32_t subleaf, struct cpu_cpuid *regs);
+const struct cpu_cpuid_view *cpuid_view(void);
+/* sys/cpuinfo.c: files of text about the processor.  Return: 0 or -errno */
+long cpuinfo_copy(int from, int to);
+long cpuinfo_epc_size(int to);
 
 static inline uint64_t uc_arg(const agent_ucontext *uc, int i)
 {

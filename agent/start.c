@@ -178,7 +178,6 @@ void agent_start(struct proto_agent_params *params)
 	struct agent_thread *t;
 	stack_t ss = {0};
 	uint64_t sp, size;
-	uint32_t i;
 	long ret;
 
 	PROC->pid = (uint32_t)sys0(__NR_getpid);
@@ -190,9 +189,6 @@ void agent_start(struct proto_agent_params *params)
 	PROC->filter_stage2 = params->exec_flags & PROTO_EXEC_STAGE2 ? 1 : 0;
 	PROC->xcr0 = params->xcr0;
 	xsave_layout(&PROC->xsave, params->xcr0);
-	for (i = 0; i < params->cpuid_site_count; i++)
-		PROC->cpuid_sites[i] = params->cpuid_sites[i];
-	PROC->cpuid_site_count = params->cpuid_site_count;
 	vdso_link(params);
 
 	/* three nested frames must fit a signal stack */

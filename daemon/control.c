@@ -180,6 +180,7 @@ static void json_stat(struct machine *m, struct report *r)
 
 	fprintf(out, "{\n  \"machine\": %s%s%s,\n  \"pid\": %d,\n", m->name ? "\"" : "",
 		m->name ? m->name : "null", m->name ? "\"" : "", getpid());
+	fprintf(out, "  \"cpu\": \"%s\",\n", m->intel ? "intel" : "host");
 	fprintf(out,
 		"  \"epc\": {\"page_size\": %u, \"total\": %" PRIu64 ", \"free\": %" PRIu64
 		", \"secs\": %" PRIu64 ", \"va\": %" PRIu64 ", \"reg\": %" PRIu64
@@ -212,6 +213,7 @@ static void text_stat(struct machine *m, struct report *r)
 	FILE *out = r->out;
 
 	fprintf(out, "machine %s, pid %d\n", m->name ? m->name : "(private)", getpid());
+	fprintf(out, "CPU     %s\n", m->intel ? "shown as Intel's" : "the host's");
 	fprintf(out,
 		"EPC     %" PRIu64 " pages (%" PRIu64 " KiB), %" PRIu64 " free, %" PRIu64
 		" leaked\n",

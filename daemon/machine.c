@@ -2,7 +2,8 @@
 /* Building a machine: package, SGX subsystem, machine page. */
 #include "machine.h"
 
-#include <cpuid.h>
+#include <inject/cpuid.h>
+
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -23,54 +24,11 @@
 /* Where the EPC is, physically: above all RAM of small machines, below 39 bits */
 #define EPC_BASE 0x4000000000ull
 
-/* XSAVE components that an enclave may have: x87, SSE, AVX, AVX-512 */
-#define XFRM_OFFERED 0xe7ull
-#define XFRM_AMD     0x07ull
-
 /* The mutex whose lock word is proto_machine_page.alive (glibc keeps it first) */
 #define ALIVE_OFFSET 8
 _Static_assert(offsetof(struct proto_machine_page, alive) == ALIVE_OFFSET, "alive");
 _Static_assert(ALIVE_OFFSET + sizeof(pthread_mutex_t) <= offsetof(struct proto_machine_page, boot),
 	       "the mutex fits before boot");
-
-static uint64_t host_xcr0(void)
-{
-	uint32_t a, b, c, d;
-
-	if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_OSXSAVE))
-		return SGX_XFRM_LEGACY;
-	__asm__ volatile("xgetbv" : "=a"(a), "=d"(d) : "c"(0));
-	return (uint64_t)d << 32 | a;
-}
-
-static bool host_is_intel(void)
-{
-	uint32_t a, b, c, d;
-
-	return __get_cpuid(0, &a, &b, &c, &d) && b == signature_INTEL_ebx &&
-	       d == signature_INTEL_edx && c == signature_INTEL_ecx;
-}
-
-static void host_config(struct cpu_config *config)
-{
-	memset(config, 0, sizeof(*config));
-	config->attributes = SGX_ATTR_DEBUG_BIT | SGX_ATTR_MODE64_BIT | SGX_ATTR_PROVISION_KEY_BIT |
-			     SGX_ATTR_EINITTOKEN_KEY_BIT | SGX_ATTR_KSS_BIT;
-	/* Other makers' offsets of AVX-512 are not Intel's, which enclaves know */
-	config->xfrm = host_xcr0() & (host_is_intel() ? XFRM_OFFERED : XFRM_AMD);
-	config->miscselect = SGX_MISC_EXINFO_BIT;
-	config->max_size_32 = 31;
-	config->max_size_64 = 36;
-	config->flc = 1;
-	for (uint32_t i = 2; i < 63; i++) {
-		uint32_t a, b, c, d;
-
-		if (!(config->xfrm >> i & 1) || !__get_cpuid_count(0xd, i, &a, &b, &c, &d))
-			continue;
-		config->xsave_size[i] = a;
-		config->xsave_offset[i] = b;
-	}
-}
 
 static int make_package(struct machine *m, struct daemon_ready *ready)
 {
@@ -90,7 +48,7 @@ static int make_package(struct machine *m, struct daemon_ready *ready)
 	m->pkg.section[0] = (struct epc_section){.base = EPC_BASE, .pages = pages};
 	m->pkg.mem = &memory_ops;
 	m->pkg.mem_ctx = m;
-	host_config(&config);
+	hostcpu_config(&config);
 	paths_fuses(m->name ? m->name : "default", fuses, ready->message, sizeof(ready->message));
 	if (ready->message[0]) {
 		log_line("%.180s", ready->message);
@@ -101,6 +59,8 @@ static int make_package(struct machine *m, struct daemon_ready *ready)
 		return -EIO;
 	cpu_package_init(&m->pkg, &config, fuses, boot);
 	explicit_bzero(fuses, sizeof(fuses));
+	hostcpu_view(m);
+	inject_cpuid_view(&m->cpuid, sizeof(m->cpuid));
 	m->sgx = sgx_init(&m->pkg, &host_ops, m);
 	return m->sgx ? 0 : -ENOMEM;
 }
@@ -142,6 +102,8 @@ static int make_page(struct machine *m)
 	page->magic = PROTO_MAGIC;
 	page->version = PROTO_VERSION;
 	page->xfrm = m->pkg.config.xfrm;
+	if (m->cpuid.flags & CPU_VIEW_INTEL)
+		page->features |= PROTO_FEATURE_GENUINEINTEL;
 	if (getrandom(&page->boot, sizeof(page->boot), 0) != sizeof(page->boot))
 		return -EIO;
 	ret = hold_alive(page);
@@ -208,8 +170,11 @@ int machine_init(struct machine *m, const struct daemon_options *options,
 	cpu_set_t cpus;
 	int ret;
 
+	/* before there are threads: it takes a child */
+	inject_cpuid_can_fault();
 	m->name = options->name;
 	m->epc_size = options->epc_size;
+	m->intel = options->intel;
 	m->epoll = m->inotify.fd = m->signals.fd = m->wakeup.fd = m->listener.fd = -1;
 	m->lock_fd = m->dir_fd = m->page_fd = m->provision_fd = -1;
 	m->memory.uffd = -1;
@@ -283,7 +248,7 @@ void machine_exit(struct machine *m)
 	memory_exit(m);
 	if (m->epcm)
 		munmap(m->epcm, m->pkg.epc_pages * sizeof(*m->epcm));
-	cpuid_scan_exit();
+	inject_cpuid_forget();
 	paths_close_machine(m);
 	close_if(m->listener.fd);
 	close_if(m->provision_fd);

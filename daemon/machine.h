@@ -257,7 +257,11 @@ extern const struct sgx_host_ops host_ops;
 
 long cpuid_scan(struct client *c, uint64_t dev, uint64_t ino, int fd, uint32_t offset,
 		uint32_t length, uint32_t *out, uint32_t max);
-void cpuid_scan_exit(void);
+
+/* --- hostcpu.c --------------------------------------------------------------------- */
+
+void hostcpu_config(struct cpu_config *config);
+void hostcpu_view(struct machine *m);
 
 /* --- pids.c ------------------------------------------------------------------------- */
 
@@ -283,7 +287,9 @@ void log_each(void (*each)(void *ctx, const char *line), void *ctx);
 struct machine {
 	const char *name; /* NULL: private */
 	uint64_t epc_size;
+	bool intel; /* CPUID shows an Intel processor */
 	struct cpu_package pkg;
+	struct cpu_cpuid_view cpuid; /* as its processes see it */
 	struct epcm_entry *epcm;
 	struct sgx_subsystem *sgx;
 	struct epc_memory memory;

@@ -348,18 +348,6 @@ static int64_t serve_enclu(struct sgx_call *call)
 	}
 }
 
-static int64_t serve_cpuid(struct sgx_call *call)
-{
-	struct cpu_cpuid regs;
-
-	memcpy(&regs, call->slot.data, sizeof(regs));
-	cpu_cpuid_sgx(&call->client->machine->pkg, (uint32_t)call->slot.a0, (uint32_t)call->slot.a1,
-		      &regs);
-	memcpy(call->answer, &regs, sizeof(regs));
-	call->out = sizeof(regs);
-	return 0;
-}
-
 static int64_t serve_cpuid_scan(struct sgx_call *call)
 {
 	struct proto_slot *s = &call->slot;
@@ -385,7 +373,6 @@ static const struct rpc_op ops[PROTO_OP_COUNT] = {
 	[PROTO_OP_UNMAP]	= { "UNMAP",	SERVED, 0, 0, serve_unmap },
 	[PROTO_OP_FAULT]	= { "FAULT",	SERVED, NEEDS_ENCLAVE, 0, serve_fault },
 	[PROTO_OP_ENCLU]	= { "ENCLU",	SERVED, NEEDS_ENCLAVE, 0, serve_enclu },
-	[PROTO_OP_CPUID]	= { "CPUID",	SERVED, 0, sizeof(struct cpu_cpuid), serve_cpuid },
 	[PROTO_OP_CPUID_SCAN]	= { "CPUID_SCAN", SERVED, 0, 0, serve_cpuid_scan },
 };
 /* clang-format on */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Between the two halves of inject_cpuid_scan(): cpuid.c reads the ELF file and
- * finds byte pairs and functions, cpuid_walk.c decodes the functions.
+ * Between the parts of inject_cpuid_scan(): cpuid.c reads the ELF file and finds
+ * byte pairs and functions, cpuid_frames.c functions in .eh_frame, and
+ * cpuid_walk.c decodes the functions.
  */
 #ifndef INJECT_CPUID_WALK_H
 #define INJECT_CPUID_WALK_H
@@ -60,6 +61,27 @@ const struct load *cpuid_load_of(const struct scan *s, uint64_t vaddr, uint64_t 
  * Return: an index; s->nr_cands where there is none.
  */
 size_t cpuid_cand_from(const struct scan *s, uint64_t off);
+
+/**
+ * cpuid_add_func() - a function, if it has a candidate and is in an executable segment
+ * @vaddr, @size: its extent
+ */
+void cpuid_add_func(struct scan *s, uint64_t vaddr, uint64_t size);
+
+/**
+ * cpuid_eh_frame_hdr() - the functions of the .eh_frame that a header names
+ * @vaddr: of the PT_GNU_EH_FRAME segment
+ *
+ * Return: there was one with at least one FDE.
+ */
+bool cpuid_eh_frame_hdr(struct scan *s, uint64_t vaddr);
+
+/**
+ * cpuid_eh_frame() - the functions of an .eh_frame section
+ * @off, @size: in the image, which has all of it
+ * @vaddr: its address
+ */
+void cpuid_eh_frame(struct scan *s, uint64_t off, uint64_t size, uint64_t vaddr);
 
 /**
  * cpuid_walk_funcs() - decode s->func, mark s->cand

@@ -18,6 +18,7 @@
  */
 #include <inject/inject.h>
 
+#include "cpuid_patch.h"
 #include "filter.h"
 #include "follow.h"
 #include "startup.h"
@@ -26,7 +27,6 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <inject/cpuid.h>
 #include <proto/agent.h>
 #include <signal.h>
 #include <stdio.h>
@@ -43,67 +43,6 @@ extern const char inject_vdso_image[], inject_vdso_image_end[];
 
 #define AGENT_AT(off) ((uint64_t)PROTO_AGENT_BASE + (off))
 #define PAGE_UP(x)    (((x) + 4095) & ~4095ull)
-
-/* --- CPUID in the program's own image -------------------------------------------------- */
-
-static void patch_site(struct remote *r, struct proto_agent_params *p, uint64_t addr)
-{
-	static const uint8_t ud2[2] = {0x0f, 0x0b};
-	uint8_t now[2];
-
-	if (p->cpuid_site_count == PROTO_PARAM_CPUID_MAX)
-		return;
-	if (remote_read(r, addr, now, 2) < 0 || now[0] != 0x0f || now[1] != 0xa2)
-		return;
-	if (remote_write(r, addr, ud2, 2) == 0)
-		p->cpuid_sites[p->cpuid_site_count++] = addr;
-}
-
-/* Not in ld.so and libc; the program's executable is always its own. */
-static void patch_cpuid(struct remote *r, struct proto_agent_params *p)
-{
-	static uint64_t none;
-	uint64_t *found = &none, bias = 0;
-	char path[64];
-	struct stat st;
-	long count, i;
-	void *image;
-	int fd;
-
-	snprintf(path, sizeof(path), "/proc/%d/exe", r->proc);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return;
-	if (fstat(fd, &st) < 0 || st.st_size < (off_t)sizeof(Elf64_Ehdr)) {
-		close(fd);
-		return;
-	}
-	image = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-	close(fd);
-	if (image == MAP_FAILED)
-		return;
-	count = inject_cpuid_scan(image, (size_t)st.st_size, found, 0);
-	if (count > 0)
-		found = calloc((size_t)count, sizeof(*found));
-	if (count > 0 && found) {
-		const Elf64_Ehdr *eh = image;
-		const Elf64_Phdr *ph = (const void *)((const char *)image + eh->e_phoff);
-		uint64_t entry = startup_auxv_get(p, AT_ENTRY);
-
-		inject_cpuid_scan(image, (size_t)st.st_size, found, (size_t)count);
-		bias = entry - eh->e_entry;
-		/* the scan has checked the program headers */
-		for (i = 0; i < count; i++)
-			for (int k = 0; k < eh->e_phnum; k++)
-				if (ph[k].p_type == PT_LOAD && found[i] >= ph[k].p_offset &&
-				    found[i] < ph[k].p_offset + ph[k].p_filesz)
-					patch_site(r, p,
-						   bias + ph[k].p_vaddr + found[i] -
-							   ph[k].p_offset);
-		free(found);
-	}
-	munmap(image, (size_t)st.st_size);
-}
 
 /* --- 4-6 ----------------------------------------------------------------------------------- */
 
@@ -226,9 +165,7 @@ int inject_now(struct remote *r, const struct proto_exec *exec, const char **wha
 	if (ret)
 		goto out;
 	startup_mm_map(r, p);
-	p->cpuid_faulting = (uint32_t)inject_cpuid_can_fault();
-	if (!p->cpuid_faulting)
-		patch_cpuid(r, p);
+	cpuid_prepare(r, p, startup_auxv_get(p, AT_ENTRY));
 	p->xcr0 = xcr0();
 	p->command_fd = exec->command_fd;
 	p->daemon_pid = r->same_ns ? (uint32_t)getpid() : 0;

@@ -14,7 +14,7 @@
 
 static void usage(FILE *out)
 {
-	fputs("Usage: swsgx machine start NAME [--epc SIZE]\n"
+	fputs("Usage: swsgx machine start NAME [--epc SIZE] [--cpu intel|host]\n"
 	      "       swsgx machine stop NAME [--force]\n"
 	      "       swsgx machine list\n"
 	      "\n"
@@ -23,16 +23,19 @@ static void usage(FILE *out)
 	      "after the next start.\n"
 	      "\n"
 	      "  --epc SIZE  EPC, 64K to 1024G (default 128M)\n"
+	      "  --cpu intel let CPUID and /proc/cpuinfo show an Intel processor, whatever\n"
+	      "              this one is (default: host)\n"
 	      "  --force     stop it although programs run on it; their enclaves are lost\n"
 	      "  --help      show this\n",
 	      out);
 }
 
-static int start(const char *name, uint64_t epc_size)
+static int start(const char *name, uint64_t epc_size, bool intel)
 {
 	struct daemon_options options = {
 		.name = name,
 		.epc_size = epc_size ? epc_size : DAEMON_EPC_DEFAULT,
+		.intel = intel,
 		.command_fd = -1,
 		.ready_fd = -1,
 	};
@@ -105,13 +108,14 @@ int cmd_machine(int argc, char **argv)
 {
 	static const struct option longs[] = {
 		{"epc", required_argument, NULL, 'e'},
+		{"cpu", required_argument, NULL, 'c'},
 		{"force", no_argument, NULL, 'f'},
 		{"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0},
 	};
-	const char *what, *name;
+	const char *what, *name, *cpu = NULL;
 	uint64_t epc_size = 0;
-	bool force = false;
+	bool force = false, intel = false;
 	int c;
 
 	while ((c = tool_getopt(argc, argv, ":fh", longs)) != -1) {
@@ -122,6 +126,11 @@ int cmd_machine(int argc, char **argv)
 				return tool_usage_error("--epc %s: not whole pages of 4K between "
 							"64K and 1024G",
 							optarg);
+			break;
+		case 'c':
+			if (!tool_parse_cpu(optarg, &intel))
+				return TOOL_USAGE;
+			cpu = optarg;
 			break;
 		case 'f':
 			force = true;
@@ -138,7 +147,8 @@ int cmd_machine(int argc, char **argv)
 	if (optind + 2 < argc)
 		return tool_usage_error("'%s' is one argument too many", argv[optind + 2]);
 	if (!strcmp(what, "list") && !name)
-		return epc_size || force ? tool_usage_error("list takes no options") : list();
+		return epc_size || force || cpu ? tool_usage_error("list takes no options")
+						: list();
 	if (strcmp(what, "start") && strcmp(what, "stop"))
 		return tool_usage_error("start, stop or list?");
 	if (!name)
@@ -148,6 +158,8 @@ int cmd_machine(int argc, char **argv)
 					"'_' and '-', at most %d",
 					name, DAEMON_NAME_MAX);
 	if (!strcmp(what, "start"))
-		return force ? tool_usage_error("start takes no --force") : start(name, epc_size);
-	return epc_size ? tool_usage_error("stop takes no --epc") : stop(name, force);
+		return force ? tool_usage_error("start takes no --force")
+			     : start(name, epc_size, intel);
+	return epc_size || cpu ? tool_usage_error("stop takes no %s", cpu ? "--cpu" : "--epc")
+			       : stop(name, force);
 }

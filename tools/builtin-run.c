@@ -44,6 +44,8 @@ static void usage(FILE *out)
 	      "126: PROGRAM could not be executed, 127: it was not found.\n"
 	      "\n"
 	      "  --epc SIZE      EPC of the machine, 64K to 1024G (default 128M)\n"
+	      "  --cpu intel     let CPUID and /proc/cpuinfo show an Intel processor,\n"
+	      "                  whatever this one is (default: host)\n"
 	      "  --machine NAME  join a machine of 'swsgx machine start' instead of\n"
 	      "                  starting one for this command\n"
 	      "  --help          show this\n",
@@ -75,9 +77,9 @@ static int connect_named(const char *name, pid_t *pid)
 	return fd;
 }
 
-static int start_private(uint64_t epc_size, pid_t *pid)
+static int start_private(uint64_t epc_size, bool intel, pid_t *pid)
 {
-	struct daemon_options options = {.epc_size = epc_size, .ready_fd = -1};
+	struct daemon_options options = {.epc_size = epc_size, .intel = intel, .ready_fd = -1};
 	struct daemon_ready ready;
 	int sp[2], ret;
 
@@ -245,13 +247,15 @@ int cmd_run(int argc, char **argv)
 {
 	static const struct option longs[] = {
 		{"epc", required_argument, NULL, 'e'},
+		{"cpu", required_argument, NULL, 'c'},
 		{"machine", required_argument, NULL, 'm'},
 		{"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0},
 	};
 	uint64_t epc_size = 0;
-	const char *name = NULL;
+	const char *name = NULL, *cpu = NULL;
 	pid_t daemon = 0;
+	bool intel = false;
 	int c, command;
 
 	while ((c = tool_getopt(argc, argv, "+:h", longs)) != -1) {
@@ -262,6 +266,11 @@ int cmd_run(int argc, char **argv)
 				return tool_usage_error("--epc %s: not whole pages of 4K between "
 							"64K and 1024G",
 							optarg);
+			break;
+		case 'c':
+			if (!tool_parse_cpu(optarg, &intel))
+				return TOOL_USAGE;
+			cpu = optarg;
 			break;
 		case 'm':
 			if (!machine_name_valid(optarg))
@@ -282,10 +291,14 @@ int cmd_run(int argc, char **argv)
 		return tool_usage_error("machine '%s' has its EPC already: --epc and --machine do "
 					"not go together",
 					name);
+	if (name && cpu)
+		return tool_usage_error("machine '%s' has its processor already: --cpu and "
+					"--machine do not go together",
+					name);
 	if (name)
 		command = connect_named(name, &daemon);
 	else
-		command = start_private(epc_size ? epc_size : DAEMON_EPC_DEFAULT, &daemon);
+		command = start_private(epc_size ? epc_size : DAEMON_EPC_DEFAULT, intel, &daemon);
 	if (command < 0)
 		return EXIT_NO_MACHINE;
 	command = move_high(command);

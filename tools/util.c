@@ -193,6 +193,23 @@ bool tool_parse_size(const char *text, uint64_t *ret_size)
 	return true;
 }
 
+/**
+ * tool_parse_cpu() - the value of --cpu
+ * @text: what somebody typed
+ * @ret_intel: receives whether CPUID shows an Intel processor; untouched on failure
+ *
+ * Return: false, with a message, where it is neither intel nor host
+ */
+bool tool_parse_cpu(const char *text, bool *ret_intel)
+{
+	if (strcmp(text, "intel") && strcmp(text, "host")) {
+		tool_usage_error("--cpu %s: intel or host?", text);
+		return false;
+	}
+	*ret_intel = text[0] == 'i';
+	return true;
+}
+
 static int hex_digit(char c)
 {
 	if (c >= '0' && c <= '9')

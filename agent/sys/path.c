@@ -94,100 +94,6 @@ static long open_device(enum answer a, uint64_t flags)
 	return fd;
 }
 
-static long write_all(int fd, const char *buf, uint64_t size)
-{
-	while (size) {
-		long n = sys3(__NR_write, fd, buf, size);
-
-		if (n <= 0)
-			return n ? n : -EIO;
-		buf += n;
-		size -= (uint64_t)n;
-	}
-	return 0;
-}
-
-/*
- * Copy, with " sgx sgx_lc" after each line that begins with "flags".  Works on a
- * stream of any length: only where the line began is remembered.
- */
-static long copy_cpuinfo(int from, int to)
-{
-	static const char word[] = "flags", extra[] = " sgx sgx_lc";
-	char in[1024], out[1200];
-	uint32_t column = 0, matched = 0;
-	long n, ret = 0;
-
-	while (!ret && (n = sys3(__NR_read, from, in, sizeof(in))) > 0) {
-		uint64_t o = 0;
-		long i;
-
-		for (i = 0; i < n && !ret; i++) {
-			if (in[i] == '\n') {
-				if (matched == sizeof(word) - 1) {
-					agent_memcpy(out + o, extra, sizeof(extra) - 1);
-					o += sizeof(extra) - 1;
-				}
-				column = 0;
-				matched = 0;
-			} else {
-				if (column < sizeof(word) - 1 && matched == column &&
-				    in[i] == word[column])
-					matched++;
-				column++;
-			}
-			out[o++] = in[i];
-			if (o > sizeof(out) - sizeof(extra) - 1) {
-				ret = write_all(to, out, o);
-				o = 0;
-			}
-		}
-		if (!ret)
-			ret = write_all(to, out, o);
-	}
-	return ret;
-}
-
-/* All of the EPC, from the sub-leaves of CPUID 12H */
-static uint64_t epc_bytes(void)
-{
-	uint64_t total = 0;
-	uint32_t sub;
-
-	for (sub = SGX_CPUID_12_EPC_SUBLEAF; sub < 16; sub++) {
-		struct proto_slot *slot = rpc_begin(PROTO_OP_CPUID, 0);
-		uint32_t regs[4] = {0};
-		long ret;
-
-		if (!slot)
-			break;
-		slot->a0 = SGX_CPUID_LEAF;
-		slot->a1 = sub;
-		agent_memset(slot->data, 0, 16);
-		ret = rpc_call(slot);
-		agent_memcpy(regs, slot->data, 16);
-		rpc_end(slot);
-		if (ret < 0 || (regs[0] & 15) != SGX_CPUID_12_EPC_VALID)
-			break;
-		total += (regs[2] & 0xfffff000u) | ((uint64_t)(regs[3] & 0xfffffu) << 32);
-	}
-	return total;
-}
-
-static long write_epc_size(int to)
-{
-	char buf[24];
-	uint32_t i = sizeof(buf);
-	uint64_t bytes = epc_bytes();
-
-	buf[--i] = '\n';
-	do {
-		buf[--i] = (char)('0' + bytes % 10);
-		bytes /= 10;
-	} while (bytes);
-	return write_all(to, buf + i, sizeof(buf) - i);
-}
-
 static long open_text(enum answer a, uint64_t flags)
 {
 	long fd, from, ret;
@@ -199,12 +105,12 @@ static long open_text(enum answer a, uint64_t flags)
 	if (fd < 0)
 		return fd;
 	if (a == ANSWER_EPC_SIZE) {
-		ret = write_epc_size((int)fd);
+		ret = cpuinfo_epc_size((int)fd);
 	} else {
 		from = sys4(__NR_openat, AT_FDCWD, CPUINFO_PATH, O_RDONLY | O_CLOEXEC, 0);
 		ret = from;
 		if (from >= 0) {
-			ret = copy_cpuinfo((int)from, (int)fd);
+			ret = cpuinfo_copy((int)from, (int)fd);
 			sys1(__NR_close, from);
 		}
 	}

@@ -26,14 +26,14 @@ for tool in nm objdump ld; do
 done
 
 for level in 0 1 2 3 s; do
-	for file in lp xsave; do
+	for file in lp xsave cpuid; do
 		# shellcheck disable=SC2086
 		"$@" $flags -O$level -I"$root/include" -I"$root/base/include" \
 			-I"$root/cpu/include" -c "$root/cpu/$file.c" -o "$dir/$file.o" ||
 			{ complain "-O$level $file.c does not compile"; continue 2; }
 	done
-	# One object of both: what is undefined after this is somebody else's.
-	ld -r -o "$dir/both.o" "$dir/lp.o" "$dir/xsave.o" || { complain "ld -r"; continue; }
+	# One object of all: what is undefined after this is somebody else's.
+	ld -r -o "$dir/both.o" "$dir/lp.o" "$dir/xsave.o" "$dir/cpuid.o" || { complain "ld -r"; continue; }
 
 	undefined=$(nm -u "$dir/both.o")
 	[ -z "$undefined" ] || complain "-O$level: undefined: $undefined"

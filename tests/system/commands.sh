@@ -66,6 +66,12 @@ check 'unknown option' 2 "$swsgx" run --bogus true
 for epc in 0 1 63K 65537 -1 abc '' 1025G 99999999999999999999 64KK 0x; do
 	check "--epc '$epc'" 2 "$swsgx" run --epc "$epc" -- true
 done
+for cpu in '' amd Intel intelx; do
+	check "--cpu '$cpu'" 2 "$swsgx" run --cpu "$cpu" -- true
+done
+said '--cpu intelx: intel or host?'
+check '--cpu host' 0 "$swsgx" run --cpu host -- true
+check '--cpu intel' 0 "$swsgx" run --cpu intel -- grep -q 'vendor_id.*GenuineIntel' /proc/cpuinfo
 check 'smallest --epc' 0 "$swsgx" run --epc 64K -- true
 check 'large --epc' 0 "$swsgx" run --epc 64G -- "$victim" once
 check 'bad machine name' 2 "$swsgx" run --machine ../x -- true
@@ -107,7 +113,14 @@ fi
 check 'start' 0 "$swsgx" machine start m1 --epc 2M
 check 'start twice' 1 "$swsgx" machine start m1
 said 'runs already'
-check 'start another' 0 "$swsgx" machine start m2
+check 'start another' 0 "$swsgx" machine start m2 --cpu intel
+check 'its processor' 0 sh -c '"$0" stat --machine m2 | grep -q "^CPU *shown as Intel"' "$swsgx"
+check 'and in JSON' 0 sh -c '"$0" stat --json --machine m2 | grep -q "\"cpu\": \"intel\""' "$swsgx"
+check 'and the other' 0 sh -c '"$0" stat --machine m1 | grep -q "^CPU *the host"' "$swsgx"
+check 'Intel on it' 0 "$swsgx" run --machine m2 -- grep -q 'vendor_id.*GenuineIntel' /proc/cpuinfo
+check '--cpu and --machine' 2 "$swsgx" run --cpu host --machine m2 -- true
+check 'list takes no --cpu' 2 "$swsgx" machine list --cpu host
+check 'stop takes no --cpu' 2 "$swsgx" machine stop m2 --cpu host
 number=$((number + 1))
 if "$swsgx" machine list | cut -d' ' -f1 | tr '\n' ' ' | grep -qx 'm1 m2 '; then
 	echo "ok $number - list"

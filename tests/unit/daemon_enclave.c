@@ -419,25 +419,6 @@ TEST(a_full_epc_is_enomem)
 	tear_down();
 }
 
-TEST(cpuid_shows_the_machine)
-{
-	struct proto_slot *s;
-	uint32_t regs[4] = {0};
-
-	set_up();
-	s = agent_slot(&agent, PROTO_OP_CPUID, 0);
-	s->a0 = 0x12;
-	s->a1 = 2;
-	memcpy(s->data, regs, sizeof(regs));
-	CHECK_EQ(agent_call(&agent, s), 0);
-	memcpy(regs, s->data, sizeof(regs));
-	agent_free(s);
-	CHECK_EQ(regs[0] & 0xf, 1); /* an EPC section */
-	CHECK_EQ((uint64_t)(regs[3] & 0xfffff) << 32 | (regs[2] & 0xfffff000), EPC_SIZE);
-	CHECK_EQ(agent.page->xfrm & 3, 3);
-	tear_down();
-}
-
 TEST(a_dead_threads_tcs_is_free_again)
 {
 	struct sgx_tcs_slot *table;

@@ -13,6 +13,7 @@
 #ifndef CPU_PACKAGE_H
 #define CPU_PACKAGE_H
 
+#include <cpu/cpuid.h>
 #include <cpu/result.h>
 
 typedef uint32_t epc_slot_t;
@@ -156,12 +157,8 @@ struct cpu_result cpu_rdmsr(const struct cpu_package *pkg, uint32_t msr,
  */
 struct cpu_result cpu_wrmsr(struct cpu_package *pkg, uint32_t msr, uint64_t value) CPU_MUST_CHECK;
 
-struct cpu_cpuid {
-	uint32_t eax, ebx, ecx, edx;
-};
-
 /**
- * cpu_cpuid_sgx() - CPUID as software on this package sees it
+ * cpu_cpuid_sgx() - CPUID of SGX on this package
  * @leaf, @subleaf: EAX and ECX
  * @regs:	in: what the host's processor answers; out: with SGX in it
  *
@@ -169,6 +166,18 @@ struct cpu_cpuid {
  */
 void cpu_cpuid_sgx(const struct cpu_package *pkg, uint32_t leaf, uint32_t subleaf,
 		   struct cpu_cpuid *regs);
+
+/**
+ * cpu_cpuid_view_init() - what CPUID answers on this package
+ * @pkg:	after cpu_package_init()
+ * @host:	the processor that runs it: CPUID as it is
+ * @intel:	show another maker's processor as one of Intel's
+ * @tsc_khz:	frequency of its time stamp counter; 0: not known
+ *
+ * Nothing in it changes while the package is there.
+ */
+void cpu_cpuid_view_init(struct cpu_cpuid_view *view, const struct cpu_package *pkg,
+			 cpu_cpuid_native *host, bool intel, uint32_t tsc_khz);
 
 /**
  * cpu_check_invariants() - assert what must hold between two leaves

@@ -7,6 +7,7 @@
 #ifndef DAEMON_DAEMON_H
 #define DAEMON_DAEMON_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -21,6 +22,7 @@
  * struct daemon_options - which machine to be
  * @name:	of a machine that others join; NULL: private to one command
  * @epc_size:	bytes, whole pages, DAEMON_EPC_MIN to DAEMON_EPC_MAX
+ * @intel:	CPUID shows an Intel processor, whatever the host's is
  * @command_fd:	command socket of a private machine, -1 for a named one
  * @ready_fd:	receives one struct daemon_ready, then is closed
  *
@@ -29,6 +31,7 @@
 struct daemon_options {
 	const char *name;
 	uint64_t epc_size;
+	bool intel;
 	int command_fd;
 	int ready_fd;
 };

@@ -12,6 +12,7 @@
  *	+PROTO_AGENT_VDSO	our vDSO image
  *	+PROTO_AGENT_PROC	struct agent_proc, read-write
  *	+PROTO_AGENT_PARAMS	struct proto_agent_params, read-write
+ *	+PROTO_AGENT_KNOWN	struct proto_cpuid_known, in the same mapping
  *	+PROTO_AGENT_CHANNEL	struct proto_channel (shared; not there before the first call)
  *	+PROTO_AGENT_MACHINE	struct proto_machine_page (shared, read-only)
  *	+PROTO_AGENT_BLOCKS	thread blocks: signal stack and struct agent_thread
@@ -28,7 +29,8 @@
 #define PROTO_AGENT_PROC_SIZE	0x7f000
 #define PROTO_AGENT_VTABLE	0x27f000 /* our vDSO's pointer table */
 #define PROTO_AGENT_PARAMS	0x280000
-#define PROTO_AGENT_PARAMS_SIZE 0x10000
+#define PROTO_AGENT_PARAMS_SIZE 0x20000
+#define PROTO_AGENT_KNOWN	0x290000
 #define PROTO_AGENT_CHANNEL	0x400000
 #define PROTO_AGENT_MACHINE	0x700000
 #define PROTO_AGENT_BLOCKS	0x800000
@@ -53,6 +55,7 @@
 #define PROTO_FD_COUNT	       4
 
 #ifndef __ASSEMBLER__
+#include <proto/cpuid.h>
 #include <proto/msg.h>
 
 #define PROTO_AGENT_MAGIC 0x746e656761786773ull /* "sgxagent" */
@@ -64,7 +67,7 @@ struct proto_agent_header {
 };
 
 #define PROTO_PARAM_FILTER_MAX 1024
-#define PROTO_PARAM_CPUID_MAX  256
+#define PROTO_PARAM_VIEW_SIZE  512
 
 struct proto_agent_params {
 	uint64_t kernel_vdso; /* AT_SYSINFO_EHDR as the kernel gave it */
@@ -83,13 +86,17 @@ struct proto_agent_params {
 	uint32_t auxv_size;
 	uint64_t auxv[64];
 	uint64_t filter[PROTO_PARAM_FILTER_MAX]; /* struct sock_filter each */
-	uint32_t cpuid_site_count; /* CPUID instructions that inject/ made UD2 */
 	uint32_t daemon_pid; /* the injector's */
-	uint64_t cpuid_sites[PROTO_PARAM_CPUID_MAX];
+	uint32_t rsvd;
+	uint8_t cpuid_view[PROTO_PARAM_VIEW_SIZE]; /* struct cpu_cpuid_view of the machine */
 	int64_t status; /* out: 0, or -errno of what failed */
 	uint64_t status_what; /* out: enum agent_start_step */
 };
-_Static_assert(sizeof(struct proto_agent_params) <= PROTO_AGENT_PARAMS_SIZE, "params size");
+_Static_assert(sizeof(struct proto_agent_params) <= PROTO_AGENT_KNOWN - PROTO_AGENT_PARAMS,
+	       "params size");
+_Static_assert(sizeof(struct proto_cpuid_known) <=
+		       PROTO_AGENT_PARAMS + PROTO_AGENT_PARAMS_SIZE - PROTO_AGENT_KNOWN,
+	       "known files size");
 #endif
 
 #endif

@@ -54,7 +54,6 @@ enum proto_op {
 	PROTO_OP_UNMAP, /* encl, a0: addr, a1: length; r0: pages of it still mapped here */
 	PROTO_OP_FAULT, /* encl, a0: addr, a1: error code, a2: PROTO_FAULT_*, a3: PROT_* of the VMA */
 	PROTO_OP_ENCLU, /* encl, a0..a3: RAX, RBX, RCX, RDX; r0: RAX, r1: RBX, see below */
-	PROTO_OP_CPUID, /* a0: EAX, a1: ECX; data in/out: 4 x u32 of the host's answer */
 	PROTO_OP_CPUID_SCAN, /* a0: dev, a1: ino, a2: fd number in the process, a3: file offset << 32 | length -> data: u32 offsets */
 	PROTO_OP_COUNT,
 };
@@ -218,7 +217,7 @@ struct proto_machine_page {
 	uint64_t xfrm; /* XFRM bits that CPUID 12H.1 offers */
 	uint64_t features; /* PROTO_FEATURE_* */
 };
-#define PROTO_FEATURE_GENUINEINTEL (1u << 0) /* CPUID vendor answered as Intel's */
+#define PROTO_FEATURE_GENUINEINTEL (1u << 0) /* CPUID shows an Intel processor */
 
 #define PROTO_ALIVE_DIED	   0x40000000u /* FUTEX_OWNER_DIED */
 

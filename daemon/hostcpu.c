@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The host's processor, and what the machine makes of it. */
+#include "machine.h"
+
+#include <cpuid.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* XSAVE components that an enclave may have: x87, SSE, AVX, AVX-512 */
+#define XFRM_OFFERED 0xe7ull
+#define XFRM_AMD     0x07ull
+
+static uint64_t host_xcr0(void)
+{
+	uint32_t a, b, c, d;
+
+	if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_OSXSAVE))
+		return SGX_XFRM_LEGACY;
+	__asm__ volatile("xgetbv" : "=a"(a), "=d"(d) : "c"(0));
+	return (uint64_t)d << 32 | a;
+}
+
+static bool host_is_intel(void)
+{
+	uint32_t a, b, c, d;
+
+	return __get_cpuid(0, &a, &b, &c, &d) && b == signature_INTEL_ebx &&
+	       d == signature_INTEL_edx && c == signature_INTEL_ecx;
+}
+
+/**
+ * hostcpu_config() - a package as this processor can run it
+ * @config: receives it
+ */
+void hostcpu_config(struct cpu_config *config)
+{
+	memset(config, 0, sizeof(*config));
+	config->attributes = SGX_ATTR_DEBUG_BIT | SGX_ATTR_MODE64_BIT | SGX_ATTR_PROVISION_KEY_BIT |
+			     SGX_ATTR_EINITTOKEN_KEY_BIT | SGX_ATTR_KSS_BIT;
+	/* Other makers' offsets of AVX-512 are not Intel's, which enclaves know */
+	config->xfrm = host_xcr0() & (host_is_intel() ? XFRM_OFFERED : XFRM_AMD);
+	config->miscselect = SGX_MISC_EXINFO_BIT;
+	config->max_size_32 = 31;
+	config->max_size_64 = 36;
+	config->flc = 1;
+	for (uint32_t i = 2; i < 63; i++) {
+		uint32_t a, b, c, d;
+
+		if (!(config->xfrm >> i & 1) || !__get_cpuid_count(0xd, i, &a, &b, &c, &d))
+			continue;
+		config->xsave_size[i] = a;
+		config->xsave_offset[i] = b;
+	}
+}
+
+/*
+ * Linux shows a TSC whose rate is constant as bogomips: loops of one instruction
+ * that take two clocks each, in millions a second, with two decimals.
+ */
+static uint32_t host_tsc_khz(void)
+{
+	bool constant = false;
+	double bogomips = 0;
+	char *line = NULL;
+	size_t size = 0;
+	FILE *f = fopen("/proc/cpuinfo", "re");
+
+	while (f && getline(&line, &size, f) > 1) { /* the first processor's lines */
+		if (!strncmp(line, "flags", 5))
+			constant = strstr(line, " constant_tsc");
+		else if (!strncmp(line, "bogomips", 8))
+			sscanf(line, "bogomips : %lf", &bogomips);
+	}
+	free(line);
+	if (f)
+		fclose(f);
+	if (!constant || bogomips < 200 || bogomips > 20000)
+		return 0;
+	return (uint32_t)(bogomips * 500 + 0.5);
+}
+
+static void native(uint32_t leaf, uint32_t subleaf, struct cpu_cpuid *regs)
+{
+	__cpuid_count(leaf, subleaf, regs->eax, regs->ebx, regs->ecx, regs->edx);
+}
+
+/**
+ * hostcpu_view() - CPUID as the machine's processes see it
+ * @m: with its package
+ */
+void hostcpu_view(struct machine *m)
+{
+	cpu_cpuid_view_init(&m->cpuid, &m->pkg, native, m->intel, m->intel ? host_tsc_khz() : 0);
+}
