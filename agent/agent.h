@@ -111,6 +111,9 @@ struct agent_thread {
 	struct lp_state lp;
 	struct sgx_tcs_slot *entering; /* slot that an entry under way may have taken */
 	uint64_t outside_rsp, outside_rbp; /* at the last entry, for an AEX without its SSA */
+	uint64_t guard_base, guard_size; /* ELRANGE whose system calls are stopped; size 0: none */
+	uint8_t guard_selector; /* GUARD_ALLOW or _BLOCK; read by the kernel */
+	uint8_t rsvd1[7];
 	struct agent_window window;
 	uint32_t no_new_privs, seccomp; /* as the program believes: flag, SECCOMP_MODE_* */
 	agent_siginfo refused; /* SIGSYS of the program's own filter, for a call made for it */
@@ -166,6 +169,11 @@ struct agent_proc {
 	uint32_t encl_next; /* where to look for a free one */
 	uint32_t rsvd;
 	uint64_t vdso_enclu, vdso_fixup; /* our vDSO's ENCLU and its landing pad */
+	uint32_t guard_way; /* PROTO_GUARD_*; ANY: nobody has tried yet */
+	uint32_t guard_next;
+	struct {
+		uint64_t base, size;
+	} guard_filters[16]; /* ELRANGEs that have a filter, the last few */
 	struct agent_encl encl[AGENT_ENCLAVES];
 	struct agent_clone_slot clone[PROTO_AGENT_CLONE_COUNT];
 };
@@ -290,6 +298,10 @@ static inline bool agent_in_enclave(const struct agent_thread *t, uint64_t rip)
 bool enclu_outside(struct agent_thread *t, agent_ucontext *uc);
 /* A signal in enclave mode.  True: nothing is left to deliver. */
 bool enclave_trap(struct agent_thread *t, agent_ucontext *uc, int sig, agent_siginfo *info);
+/* SIGTRAP for an instruction with TF that the agent executed; outside */
+void agent_single_step(struct agent_thread *t, agent_ucontext *uc);
+/* AEX: afterwards uc is at the AEP with the synthetic state, outside. */
+void enclave_aex(struct agent_thread *t, agent_ucontext *uc, const struct lp_event *event);
 /* AEX of an interrupt, where the thread is in enclave mode; else nothing */
 void enclave_interrupt(struct agent_thread *t, agent_ucontext *uc);
 /* Undo an entry that was under way; uc is at the ENCLU again.  False: was none. */
@@ -299,6 +311,21 @@ bool vdso_fixup(agent_ucontext *uc, uint32_t vector, uint32_t error_code, uint64
 /* Entry with the SSA pages there; regs: in outside, out inside.  Takes the slot. */
 struct cpu_result enter_prepare(struct agent_thread *t, struct lp_gprs *regs, uint64_t next_rip,
 				uint8_t *xsave);
+/* guard.c: no system call inside.  The kernel's values of the selector: */
+#define GUARD_ALLOW 0
+#define GUARD_BLOCK 1
+/* SIGSYS: si_code of Syscall User Dispatch, and si_errno of our last filter */
+#define SI_DISPATCH	  2
+#define GUARD_FILTER_DATA 0x5347
+void guard_arm(struct agent_thread *t, const struct lp_secs *secs);
+/* Before an entry takes its slot.  One system call where the enclave is another one. */
+static inline void guard_enclave(struct agent_thread *t, const struct lp_secs *secs)
+{
+	if (__builtin_expect(t->guard_base != secs->base || t->guard_size != secs->size, 0))
+		guard_arm(t, secs);
+}
+/* A call that was stopped outside: it is made again, and passes. */
+void guard_release(struct agent_thread *t, agent_ucontext *uc);
 void lp_from_uc(struct lp_gprs *regs, const agent_ucontext *uc);
 void lp_to_uc(agent_ucontext *uc, const struct lp_gprs *regs);
 void agent_set_bases(uint64_t fsbase, uint64_t gsbase);

@@ -186,6 +186,7 @@ void agent_start(struct proto_agent_params *params)
 	rpc_reserve_fds();
 	PROC->has_fsgsbase = params->hwcap2 >> 1 & 1;
 	PROC->cpuid_faulting = params->cpuid_faulting;
+	PROC->guard_way = params->guard_way;
 	PROC->filter_stage2 = params->exec_flags & PROTO_EXEC_STAGE2 ? 1 : 0;
 	PROC->xcr0 = params->xcr0;
 	xsave_layout(&PROC->xsave, params->xcr0);

@@ -93,12 +93,20 @@ static void outside(struct agent_thread *t, agent_ucontext *uc, int sig, agent_s
 		agent_do_syscall(t, uc, info);
 		return;
 	}
-	if (sig == SIGILL && (enclu_outside(t, uc) || cpuid_trap(uc)))
+	if (sig == SIGSYS && info->si_code == SI_DISPATCH) {
+		guard_release(t, uc);
 		return;
-	/* a processor that has SGX knows ENCLU, and finds no TCS there */
-	if (sig == SIGSEGV && regs->trapno == SGX_VEC_GP &&
-	    (enclu_outside(t, uc) || cpuid_trap(uc)))
-		return;
+	}
+	/* a processor that has SGX knows ENCLU, and finds no TCS there: #GP */
+	if (sig == SIGILL || (sig == SIGSEGV && regs->trapno == SGX_VEC_GP)) {
+		if (enclu_outside(t, uc))
+			return;
+		if (cpuid_trap(uc)) {
+			if (regs->flags & LP_RFLAGS_TF)
+				agent_single_step(t, uc);
+			return;
+		}
+	}
 	if (sig == SIGSEGV && regs->trapno == SGX_VEC_PF &&
 	    regs->cr2 >> SGX_PAGE_SHIFT == regs->bx >> SGX_PAGE_SHIFT && enclu_outside(t, uc))
 		return;
@@ -176,6 +184,9 @@ static void dispatch(struct agent_thread *t, agent_ucontext *uc, int sig, agent_
 			return;
 		if (!enter_rollback(t, uc))
 			agent_panic(AGENT_PANIC_NESTED, regs->ip);
+		/* a step into the agent is the step to the ENCLU */
+		if (!sent && sig == SIGTRAP)
+			info->_sifields._sigfault._addr = (void *)regs->ip;
 	}
 	t->enter_frame = NULL;
 

@@ -140,6 +140,22 @@ static int run_start(struct remote *r, struct proto_agent_params *p, const char 
 	return ret;
 }
 
+/* For tests: a way that an older kernel would take.  The first that works otherwise. */
+static uint32_t guard_way(void)
+{
+	static const char *const names[] = {
+		[PROTO_GUARD_RANGE] = "range",
+		[PROTO_GUARD_SELECTOR] = "selector",
+		[PROTO_GUARD_FILTER] = "filter",
+	};
+	const char *way = getenv("SWSGX_TEST_GUARD");
+
+	for (uint32_t i = PROTO_GUARD_RANGE; way && i <= PROTO_GUARD_FILTER; i++)
+		if (!strcmp(way, names[i]))
+			return i;
+	return PROTO_GUARD_ANY;
+}
+
 int inject_now(struct remote *r, const struct proto_exec *exec, const char **what)
 {
 	static const uint64_t all = ~(1ull << (SIGTRAP - 1));
@@ -166,6 +182,7 @@ int inject_now(struct remote *r, const struct proto_exec *exec, const char **wha
 		goto out;
 	startup_mm_map(r, p);
 	cpuid_prepare(r, p, startup_auxv_get(p, AT_ENTRY));
+	p->guard_way = guard_way();
 	p->xcr0 = xcr0();
 	p->command_fd = exec->command_fd;
 	p->daemon_pid = r->same_ns ? (uint32_t)getpid() : 0;

@@ -63,6 +63,7 @@ struct cpu_result enter_prepare(struct agent_thread *t, struct lp_gprs *regs, ui
 	if (e && e->created && e->tcs) {
 		secs = &e->secs;
 		tcs = &e->tcs[(regs->rbx - secs->base) >> SGX_PAGE_SHIFT];
+		guard_enclave(t, secs);
 	}
 	/* Known before the slot is taken: enter_rollback() gives it back. */
 	t->entering = tcs;
@@ -80,6 +81,8 @@ struct cpu_result enter_prepare(struct agent_thread *t, struct lp_gprs *regs, ui
 	t->outside_rsp = regs->rsp;
 	t->outside_rbp = regs->rbp;
 	gpr = (struct sgx_gprsgx *)lp_ssa_gprsgx(secs, tcs, frame);
+	/* left behind outside it costs a signal, no more */
+	t->guard_selector = GUARD_BLOCK;
 	if (!resume) {
 		lp_eenter(&t->lp, secs, tcs, gpr, next_rip, regs);
 		return r;
@@ -95,6 +98,7 @@ struct cpu_result enter_prepare(struct agent_thread *t, struct lp_gprs *regs, ui
 	lp_xsave_from_ssa(xsave, (uint8_t *)ssa, secs->xfrm, &PROC->xsave);
 	return r;
 undo:
+	t->guard_selector = GUARD_ALLOW;
 	lp_eenter_undo(tcs, lp_owner(t->tid));
 out:
 	t->entering = NULL;
@@ -145,6 +149,7 @@ bool enter_rollback(struct agent_thread *t, agent_ucontext *uc)
 	/* the frame is on the program's stack, which the entry has just used */
 	if (!copy_in(&in, (uint64_t)&f->in, sizeof(in)))
 		return false;
+	t->guard_selector = GUARD_ALLOW;
 	if (t->lp.tcs) {
 		/* committed but for the jump */
 		agent_set_bases(t->lp.save_fsbase, t->lp.save_gsbase);

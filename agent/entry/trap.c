@@ -8,10 +8,21 @@
  * or nothing.  EEXIT and the other ENCLU leaves are not exceptions and make none.
  */
 #include "../agent.h"
+#include "decode.h"
 
 #include <asm/unistd.h>
 
 #define ENCLU_BYTES 0xd7010fu /* 0F 01 D7 */
+#define OP_INT3	    0xcc
+#define OP_INT1	    0xf1
+/* Exceptions that EXITINFO does not know */
+#define VEC_OF 4
+#define VEC_NP 11
+#define VEC_SS 12
+/* an event of perf's; not in all headers */
+#ifndef TRAP_PERF
+#define TRAP_PERF 6
+#endif
 
 void lp_from_uc(struct lp_gprs *r, const agent_ucontext *uc)
 {
@@ -117,12 +128,15 @@ static void raise_fault(struct agent_thread *t, agent_ucontext *uc, struct cpu_r
 	}
 }
 
+static void step_inside(struct agent_thread *t, agent_ucontext *uc);
+
 bool enclu_outside(struct agent_thread *t, agent_ucontext *uc)
 {
 	struct lp_gprs regs;
 	struct cpu_result r;
 	uint64_t size;
 	uint8_t *xsave = uc_xsave(uc, &size);
+	bool enter;
 
 	if (!at_enclu(UC_REGS(uc)->ip))
 		return false;
@@ -133,6 +147,7 @@ bool enclu_outside(struct agent_thread *t, agent_ucontext *uc)
 		raise_fault(t, uc, cpu_gp());
 		return true;
 	}
+	enter = regs.rax == SGX_EENTER;
 	agent_get_bases(&regs.fsbase, &regs.gsbase);
 	encl_before_entry(regs.rbx);
 	r = enter_prepare(t, &regs, regs.rip + SGX_ENCLU_LEN, xsave);
@@ -140,78 +155,15 @@ bool enclu_outside(struct agent_thread *t, agent_ucontext *uc)
 		raise_fault(t, uc, r);
 		return true;
 	}
+	/* ENCLU was a fault of the real processor's; RF after ERESUME is the enclave's */
+	if (enter)
+		regs.rflags &= ~LP_RFLAGS_RF;
 	lp_to_uc(uc, &regs);
 	agent_set_bases(regs.fsbase, regs.gsbase);
+	/* SDM: a single-step #DB at the end of EENTER, but not of ERESUME */
+	if (enter && (regs.rflags & LP_RFLAGS_TF))
+		step_inside(t, uc);
 	return true;
-}
-
-/*
- * The SSA frame has gone since the entry: the machine is lost, or the program
- * unmapped it.  Hardware has it by its physical address and does not notice; here
- * the inside is lost, and outside goes on as after an AEX.  CSSA stays.
- */
-static void aex_without_ssa(struct agent_thread *t, struct lp_gprs *regs)
-{
-	struct lp_gprs out = {.rax = SGX_ERESUME,
-			      .rbx = t->lp.tcs_addr,
-			      .rcx = t->lp.aep,
-			      .rip = t->lp.aep,
-			      .rsp = t->outside_rsp,
-			      .rbp = t->outside_rbp,
-			      .rflags = 0x202,
-			      .fsbase = t->lp.save_fsbase,
-			      .gsbase = t->lp.save_gsbase};
-	struct sgx_tcs_slot *tcs = t->lp.tcs;
-
-	*regs = out;
-	t->lp.tcs = NULL;
-	lp_eenter_undo(tcs, lp_owner(t->tid));
-}
-
-/* AEX: afterwards uc is at the AEP with the synthetic state, outside. */
-static void aex(struct agent_thread *t, agent_ucontext *uc, const struct lp_event *event)
-{
-	const struct lp_secs *secs = t->lp.secs;
-	struct sgx_tcs_slot *tcs = t->lp.tcs;
-	uint64_t frame = lp_ssa_frame(secs, tcs, tcs->cssa), size, xfrm = secs->xfrm;
-	struct sgx_gprsgx *gpr = (struct sgx_gprsgx *)lp_ssa_gprsgx(secs, tcs, tcs->cssa);
-	struct sgx_exinfo *exinfo = NULL;
-	uint8_t *xsave = uc_xsave(uc, &size);
-	struct lp_gprs regs;
-	bool there = true;
-	uint32_t i;
-
-	if (!xsave || size < 576)
-		agent_panic(AGENT_PANIC_FRAME, size);
-	/* brought back if it was taken away since the entry */
-	for (i = 0; i < secs->ssaframesize; i++)
-		there &= !agent_probe_write((void *)(frame + (uint64_t)i * SGX_PAGE_SIZE));
-	if (!there) {
-		lp_xsave_init_event(xsave, xfrm, &PROC->xsave, event);
-		t->entering = NULL;
-		aex_without_ssa(t, &regs);
-		lp_to_uc(uc, &regs);
-		agent_set_bases(regs.fsbase, regs.gsbase);
-		return;
-	}
-	if (secs->miscselect & SGX_MISC_EXINFO_BIT)
-		exinfo = (struct sgx_exinfo *)lp_ssa_exinfo(secs, tcs, tcs->cssa);
-	lp_xsave_to_ssa((uint8_t *)frame, xsave, xfrm, &PROC->xsave);
-	lp_xsave_init_event(xsave, xfrm, &PROC->xsave, event);
-	lp_from_uc(&regs, uc);
-	agent_get_bases(&regs.fsbase, &regs.gsbase);
-	t->entering = NULL;
-	lp_aex(&t->lp, gpr, exinfo, event, &regs);
-	lp_to_uc(uc, &regs);
-	agent_set_bases(regs.fsbase, regs.gsbase);
-}
-
-void enclave_interrupt(struct agent_thread *t, agent_ucontext *uc)
-{
-	struct lp_event event = {0};
-
-	if (t->lp.tcs)
-		aex(t, uc, &event);
 }
 
 /* EREPORT, EGETKEY, EEXIT: executed, or a fault that is then an exception. */
@@ -230,6 +182,7 @@ static struct cpu_result enclu_inside(struct agent_thread *t, agent_ucontext *uc
 		t->entering = NULL;
 		r = lp_eexit(&t->lp, &regs);
 		if (cpu_ok(r)) {
+			t->guard_selector = GUARD_ALLOW;
 			lp_to_uc(uc, &regs);
 			agent_set_bases(regs.fsbase, regs.gsbase);
 		}
@@ -265,82 +218,224 @@ static struct cpu_result enclu_inside(struct agent_thread *t, agent_ucontext *uc
 	return r;
 }
 
-static uint8_t vector_of(int sig, const struct sigcontext_64 *regs)
+#define RFLAGS_RF LP_RFLAGS_RF
+#define RFLAGS_TF LP_RFLAGS_TF
+
+static bool opt_in(const struct agent_thread *t)
 {
-	if (sig == SIGSYS)
+	return t->lp.tcs->flags & SGX_TCS_DBGOPTIN_BIT;
+}
+
+/* Is the instruction at RIP #UD in enclave mode? */
+static bool illegal_at(uint64_t rip)
+{
+	uint8_t code[DECODE_MAX];
+	uint64_t left = agent_copy(code, (const void *)rip, sizeof(code));
+
+	return decode_illegal_inside(code, (uint32_t)(sizeof(code) - left));
+}
+
+static bool byte_is(uint64_t addr, uint8_t value)
+{
+	uint8_t byte;
+
+	return copy_in(&byte, addr, 1) && byte == value;
+}
+
+/* The instruction has run, or was never started; inside it is a fault of its own. */
+static void fault_at(struct sigcontext_64 *regs, uint64_t rip)
+{
+	regs->ip = rip;
+	regs->flags |= RFLAGS_RF;
+}
+
+/*
+ * SIGTRAP of the processor.  SDM: INT3 and INT1 are faults inside, #UD after an
+ * opt-out entry; INT n is #UD also with n = 3.  After an opt-out entry POPF leaves TF
+ * clear: here it is set for one instruction.
+ * Return: the vector; -1: nothing has happened.
+ */
+static int debug_vector(const struct agent_thread *t, struct sigcontext_64 *regs,
+			const agent_siginfo *info)
+{
+	if (regs->trapno == SGX_VEC_BP) {
+		if (!byte_is(regs->ip - 1, OP_INT3)) {
+			fault_at(regs, regs->ip - 2);
+			return SGX_VEC_UD;
+		}
+		fault_at(regs, regs->ip - 1);
+		return opt_in(t) ? SGX_VEC_BP : SGX_VEC_UD;
+	}
+	if (regs->trapno == SGX_VEC_DB && info->si_code == TRAP_BRKPT) {
+		/* some hypervisors report the instruction itself */
+		fault_at(regs, byte_is(regs->ip - 1, OP_INT1) ? regs->ip - 1 : regs->ip);
+		return opt_in(t) ? SGX_VEC_DB : SGX_VEC_UD;
+	}
+	if (info->si_code == TRAP_TRACE && (regs->flags & RFLAGS_TF) && !opt_in(t)) {
+		regs->flags &= ~(uint64_t)RFLAGS_TF;
+		return -1;
+	}
+	return (int)regs->trapno;
+}
+
+/*
+ * Which exception of hardware's a signal of the processor's is, but for page faults.
+ * Return: the vector; -1: nothing has happened.
+ */
+static int vector_of(const struct agent_thread *t, struct sigcontext_64 *regs, int sig,
+		     const agent_siginfo *info)
+{
+	switch (sig) {
+	case SIGSYS:
+		/* SYSCALL or INT 80H; the kernel has not acted on it */
+		fault_at(regs, regs->ip - 2);
 		return SGX_VEC_UD;
-	return (uint8_t)regs->trapno;
+	case SIGTRAP:
+		return debug_vector(t, regs, info);
+	default:
+		break;
+	}
+	switch (regs->trapno) {
+	case VEC_OF:
+		/* INT 4; there is no INTO in 64-bit mode */
+		fault_at(regs, regs->ip - 2);
+		return SGX_VEC_UD;
+	case VEC_NP:
+	case VEC_SS:
+	case SGX_VEC_GP:
+	case SGX_VEC_AC:
+		return illegal_at(regs->ip) ? SGX_VEC_UD : (int)regs->trapno;
+	default:
+		return (int)regs->trapno;
+	}
+}
+
+/*
+ * TF was set over an instruction that the agent has executed: the #DB behind it,
+ * outside.  Linux: SIGTRAP, TRAP_TRACE, at the next instruction.
+ */
+void agent_single_step(struct agent_thread *t, agent_ucontext *uc)
+{
+	struct sigcontext_64 *regs = UC_REGS(uc);
+	agent_siginfo info;
+
+	regs->flags &= ~(uint64_t)RFLAGS_RF;
+	regs->trapno = SGX_VEC_DB;
+	regs->err = 0;
+	agent_memset(&info, 0, sizeof(info));
+	info.si_signo = SIGTRAP;
+	info.si_code = TRAP_TRACE;
+	info._sifields._sigfault._addr = (void *)regs->ip;
+	sig_force(t, uc, SIGTRAP, &info);
+}
+
+/* The same in enclave mode: an AEX first */
+static void step_inside(struct agent_thread *t, agent_ucontext *uc)
+{
+	struct lp_event event = {.exception = 1, .vector = SGX_VEC_DB};
+
+	UC_REGS(uc)->flags &= ~(uint64_t)RFLAGS_RF;
+	enclave_aex(t, uc, &event);
+	agent_single_step(t, uc);
+}
+
+/* An ENCLU leaf has been executed by a thread that was inside. */
+static void leaf_done(struct agent_thread *t, agent_ucontext *uc)
+{
+	UC_REGS(uc)->flags &= ~(uint64_t)RFLAGS_RF;
+	if (!(UC_REGS(uc)->flags & RFLAGS_TF))
+		return;
+	if (t->lp.tcs)
+		step_inside(t, uc);
+	else
+		agent_single_step(t, uc);
+}
+
+/* After the AEX: the exception as the program sees it, with RIP = AEP. */
+static void raise_after_aex(struct agent_thread *t, agent_ucontext *uc, int sig,
+			    agent_siginfo *info, const struct lp_event *event, bool sigbus)
+{
+	struct sigcontext_64 *regs = UC_REGS(uc);
+	uint64_t addr = lp_outside_cr2(event->address);
+
+	switch (event->vector) {
+	case SGX_VEC_PF:
+		if (sigbus)
+			raise(t, uc, SIGBUS, BUS_ADRERR, SGX_VEC_PF, event->error_code, addr);
+		else
+			raise(t, uc, SIGSEGV,
+			      sig == SIGSEGV && info->si_code == SEGV_MAPERR ? SEGV_MAPERR
+									     : SEGV_ACCERR,
+			      SGX_VEC_PF, event->error_code, addr);
+		break;
+	case SGX_VEC_GP:
+		raise(t, uc, SIGSEGV, SI_KERNEL, SGX_VEC_GP, event->error_code, 0);
+		break;
+	case SGX_VEC_UD:
+		raise(t, uc, SIGILL, ILL_ILLOPN, SGX_VEC_UD, 0, regs->ip);
+		break;
+	default:
+		if (vdso_fixup(uc, event->vector, event->error_code, 0))
+			break;
+		/* Linux gives RIP with some exceptions, with others nothing */
+		if (info->_sifields._sigfault._addr)
+			info->_sifields._sigfault._addr = (void *)regs->ip;
+		sig_force(t, uc, sig, info);
+		break;
+	}
 }
 
 bool enclave_trap(struct agent_thread *t, agent_ucontext *uc, int sig, agent_siginfo *info)
 {
 	struct sigcontext_64 *regs = UC_REGS(uc);
 	struct lp_event event = {0};
-	uint32_t error_code = (uint32_t)regs->err;
-	uint64_t addr = regs->cr2;
 	bool sigbus = false;
 
 	/* Sent, or the kernel's own asynchronous ones: an interrupt. */
-	if (info->si_code <= 0 || sig_own_index(sig) < 0) {
-		aex(t, uc, &event);
+	if (info->si_code <= 0 || sig_own_index(sig) < 0 ||
+	    (sig == SIGTRAP && info->si_code == TRAP_PERF)) {
+		enclave_aex(t, uc, &event);
 		return false;
 	}
 	event.exception = 1;
+	event.error_code = (uint32_t)regs->err;
+	event.address = regs->cr2;
 	if ((sig == SIGILL || (sig == SIGSEGV && regs->trapno == SGX_VEC_GP)) &&
 	    at_enclu(regs->ip)) {
 		struct cpu_result r = enclu_inside(t, uc);
 
-		if (cpu_ok(r))
+		if (cpu_ok(r)) {
+			leaf_done(t, uc);
 			return true;
-		event.vector = r.vector;
-		error_code = r.code;
-		addr = r.addr;
-	} else if ((sig == SIGSEGV || sig == SIGBUS) && regs->trapno == SGX_VEC_PF) {
-		switch (encl_fault(t, uc, sig, addr, &error_code, true)) {
-		case FAULT_RETRY:
-			return true;
-		case FAULT_SIGBUS:
-			sigbus = true;
-			break;
-		case FAULT_PF:
-		case FAULT_NOT_OURS:
-			break;
 		}
+		event.vector = r.vector;
+		event.error_code = r.code;
+		event.address = r.addr;
+	} else if ((sig == SIGSEGV || sig == SIGBUS) && regs->trapno == SGX_VEC_PF) {
 		event.vector = SGX_VEC_PF;
-	} else {
-		event.vector = vector_of(sig, regs);
-		if (sig == SIGSYS) /* SYSCALL in enclave mode is #UD at the instruction */
-			regs->ip -= 2;
-	}
-	event.error_code = error_code;
-	event.address = addr;
-	event.software = event.vector == SGX_VEC_BP;
-	aex(t, uc, &event);
-
-	/* SDM: in enclave mode CR2 loses its low 12 bits */
-	addr &= SGX_PAGE_MASK;
-	switch (event.vector) {
-	case SGX_VEC_PF:
-		if (sigbus)
-			raise(t, uc, SIGBUS, BUS_ADRERR, SGX_VEC_PF, error_code, addr);
+		/* an illegal instruction does not get as far as its operand */
+		if (!(event.error_code & SGX_PF_I) && illegal_at(regs->ip))
+			event.vector = SGX_VEC_UD;
 		else
-			raise(t, uc, SIGSEGV,
-			      sig == SIGSEGV && info->si_code == SEGV_MAPERR ? SEGV_MAPERR
-									     : SEGV_ACCERR,
-			      SGX_VEC_PF, error_code, addr);
-		break;
-	case SGX_VEC_GP:
-		raise(t, uc, SIGSEGV, SI_KERNEL, SGX_VEC_GP, error_code, 0);
-		break;
-	case SGX_VEC_UD:
-		raise(t, uc, SIGILL, ILL_ILLOPN, SGX_VEC_UD, 0, regs->ip);
-		break;
-	default:
-		if (vdso_fixup(uc, event.vector, error_code, 0))
+			switch (encl_fault(t, uc, sig, event.address, &event.error_code, true)) {
+			case FAULT_RETRY:
+				return true;
+			case FAULT_SIGBUS:
+				sigbus = true;
+				break;
+			case FAULT_PF:
+			case FAULT_NOT_OURS:
+				break;
+			}
+	} else {
+		int vector = vector_of(t, regs, sig, info);
+
+		if (vector < 0)
 			return true;
-		info->_sifields._sigfault._addr = (void *)regs->ip;
-		sig_force(t, uc, sig, info);
-		break;
+		event.vector = (uint8_t)vector;
 	}
+	event.software = event.vector == SGX_VEC_BP;
+	enclave_aex(t, uc, &event);
+	raise_after_aex(t, uc, sig, info, &event, sigbus);
 	return true;
 }

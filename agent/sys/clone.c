@@ -107,6 +107,7 @@ static void child_process(struct agent_thread *t, uint64_t flags)
 	PROC->pid = (uint32_t)sys0(__NR_getpid);
 	PROC->exec_users = 0;
 	PROC->ptracer = 0; /* Yama: a relation of the parent's */
+	t->guard_size = 0;
 	rpc_forked();
 	mem_forked();
 	for (i = 0; i < PROTO_AGENT_CLONE_COUNT; i++)
@@ -136,6 +137,10 @@ static void child_shared(struct agent_clone_slot *slot, struct agent_thread *t)
 		agent_memcpy(kept->pending_info, t->pending_info, sizeof(kept->pending_info));
 		t->tid = (uint32_t)sys0(__NR_gettid);
 		t->pending_own = 0;
+		/* the kernel's part of the guard is not inherited (entry/guard.c) */
+		kept->guard_base = t->guard_base;
+		kept->guard_size = t->guard_size;
+		t->guard_size = 0;
 		slot->child = kept;
 		tables = kept;
 	}
@@ -163,6 +168,8 @@ static void parent_back(struct agent_clone_slot *slot, struct agent_thread *t)
 	t->no_new_privs = kept->no_new_privs;
 	t->seccomp = kept->seccomp;
 	t->pending_own = kept->pending_own;
+	t->guard_base = kept->guard_base;
+	t->guard_size = kept->guard_size;
 	agent_memcpy(t->pending_info, kept->pending_info, sizeof(t->pending_info));
 	/* its exec ended in the window */
 	t->window.uc = NULL;

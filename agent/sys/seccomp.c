@@ -28,9 +28,12 @@
 #include <linux/prctl.h>
 #include <linux/seccomp.h>
 
-#define BASE_LO ((uint32_t)PROTO_AGENT_BASE)
-#define BASE_HI ((uint32_t)(PROTO_AGENT_BASE >> 32))
-#define IP_LO	offsetof(struct seccomp_data, instruction_pointer)
+/* PR_SET_SYSCALL_USER_DISPATCH; not in the headers of all kernels */
+#define SET_DISPATCH 59
+
+#define BASE_LO	     ((uint32_t)PROTO_AGENT_BASE)
+#define BASE_HI	     ((uint32_t)(PROTO_AGENT_BASE >> 32))
+#define IP_LO	     offsetof(struct seccomp_data, instruction_pointer)
 
 /* What the program's filter stands behind; A is 0 then, as at its start */
 #define OWN_PASS                                                                 \
@@ -150,6 +153,8 @@ long proc_do_prctl(struct agent_thread *t, agent_ucontext *uc)
 	long ret;
 
 	switch ((uint32_t)uc_arg(uc, 0)) {
+	case SET_DISPATCH: /* the agent's own; as on a kernel without it */
+		return -EINVAL;
 	case PR_SET_PTRACER: /* an exec borrows what it sets */
 		ret = agent_pass(uc);
 		if (ret == 0)

@@ -9,6 +9,7 @@
 #include "../agent.h"
 
 #include <asm/unistd.h>
+#include <linux/audit.h>
 #include <linux/seccomp.h>
 
 /* As it is, asynchronous signals blocked: for calls that do not sleep */
@@ -230,8 +231,13 @@ void agent_do_syscall(struct agent_thread *t, agent_ucontext *uc, const agent_si
 	if (t->seccomp == SECCOMP_MODE_STRICT)
 		proc_strict_kill(t);
 	if (!simple_call(t, uc, &ret)) {
-		sig_force(t, uc, SIGSYS, info);
-		return;
+		/* of code where an enclave was (entry/guard.c), or by the program's filter */
+		if (info->si_errno != GUARD_FILTER_DATA ||
+		    info->_sifields._sigsys._arch != AUDIT_ARCH_X86_64) {
+			sig_force(t, uc, SIGSYS, info);
+			return;
+		}
+		ret = agent_reissue(t, uc);
 	}
 	if (t->refused.si_signo) {
 		/* by the program's own filter: the registers are as they came */

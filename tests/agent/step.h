@@ -16,6 +16,8 @@ struct step_shared {
 	/* by the tracer */
 	volatile uint32_t attached; /* go */
 	volatile uint32_t stop; /* the next round is the last */
+	volatile uint32_t elsewhere; /* enter another enclave before each round */
+	volatile uint32_t rsvd2;
 	/* by the target, each round */
 	volatile uint32_t rounds; /* finished, all well */
 	volatile uint32_t handled; /* signals in this round */

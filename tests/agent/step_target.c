@@ -48,7 +48,7 @@ int main(int argc, char **argv)
 {
 	static const int sigs[] = {SIGUSR1, SIGSEGV};
 	struct sigaction act = {.sa_sigaction = noting, .sa_flags = SA_SIGINFO};
-	struct encl e;
+	struct encl e, other;
 
 	CHECK(argc == 2);
 	shared = mmap(NULL, ENCL_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, atoi(argv[1]), 0);
@@ -56,6 +56,7 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < sizeof(sigs) / sizeof(sigs[0]); i++)
 		CHECK_SYS(sigaction(sigs[i], &act, NULL));
 	encl_build(&e, &(struct encl_opts){.nssa = 2});
+	encl_build(&other, &(struct encl_opts){.nssa = 2});
 	enter(&e, false);
 	shared->enter = (uint64_t)e.enter;
 	shared->base = e.base;
@@ -65,6 +66,9 @@ int main(int argc, char **argv)
 	while (!__atomic_load_n(&shared->attached, __ATOMIC_ACQUIRE))
 		usleep(1000);
 	while (!shared->stop) {
+		/* then the stepped entry is to another enclave than the last one */
+		if (shared->elsewhere)
+			enter(&other, false);
 		enter(&e, true);
 		enter(&e, false);
 		shared->rounds++;

@@ -11,6 +11,7 @@
 #define ENCL_RO	       0x8000 /* read-only */
 #define ENCL_NOX       0x9000 /* read-write; its mapping may be taken away */
 #define ENCL_HOLE      0xa000 /* never added */
+#define ENCL_RWX       0xb000 /* code that a test writes; see encl_snippet() */
 #define ENCL_TCS       0x10000
 
 /* In the data pages */

@@ -246,6 +246,8 @@ void encl_add_all(struct encl *e)
 		    SGX_PAGE_MEASURE);
 	add_checked(e, e->base + ENCL_NOX, zeros, ENCL_PAGE, SECINFO_REG | PROT_RW,
 		    SGX_PAGE_MEASURE);
+	add_checked(e, e->base + ENCL_RWX, zeros, ENCL_PAGE, SECINFO_REG | PROT_RW | PROT_EXEC,
+		    SGX_PAGE_MEASURE);
 	for (unsigned int i = 0; i < e->opts.tcs_count; i++)
 		add_tcs(e, i);
 	for (uint64_t at = 0; at < e->opts.heap; at += ENCL_DATA_SIZE)
@@ -298,6 +300,7 @@ void encl_map_all(struct encl *e)
 	CHECK_EQ(encl_map(e, ENCL_RO, ENCL_PAGE, PROT_READ), 0);
 	CHECK_EQ(encl_map(e, ENCL_NOX, ENCL_PAGE, PROT_RW), 0);
 	CHECK_EQ(encl_map(e, ENCL_HOLE, ENCL_PAGE, PROT_RW), 0);
+	CHECK_EQ(encl_map(e, ENCL_RWX, ENCL_PAGE, PROT_RW | PROT_EXEC), 0);
 	CHECK_EQ(encl_map(e, ENCL_TCS, e->opts.tcs_count * encl_stride(e) + e->opts.heap, PROT_RW),
 		 0);
 }
@@ -388,6 +391,20 @@ void encl_write8(struct encl *e, unsigned int tcs, uint64_t addr, uint64_t value
 void encl_read(struct encl *e, unsigned int tcs, void *dst, uint64_t addr, uint64_t size)
 {
 	encl_op(e, tcs, OP_COPY, (uint64_t)dst, addr, size, 0);
+}
+
+uint64_t encl_snippet(struct encl *e, const uint8_t *code, size_t size)
+{
+	/* mov %r15,%rbx; mov $4,%eax; enclu */
+	static const uint8_t leave[] = {0x4c, 0x89, 0xfb, 0xb8, 4, 0, 0, 0, 0x0f, 0x01, 0xd7};
+	uint8_t page[256];
+
+	CHECK(size + sizeof(leave) <= sizeof(page));
+	memset(page, 0xf4, sizeof(page));
+	memcpy(page, code, size);
+	memcpy(page + size, leave, sizeof(leave));
+	encl_write(e, 0, e->base + ENCL_RWX, page, sizeof(page));
+	return e->base + ENCL_RWX;
 }
 
 void encl_write(struct encl *e, unsigned int tcs, uint64_t addr, const void *src, uint64_t size)

@@ -21,6 +21,7 @@
 #include <sgx/arch.h>
 #include <sgx/leaf.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define ENCL_PAGE 4096ull
@@ -157,6 +158,11 @@ uint64_t encl_read8(struct encl *e, unsigned int tcs, uint64_t addr);
 void encl_write8(struct encl *e, unsigned int tcs, uint64_t addr, uint64_t value);
 void encl_read(struct encl *e, unsigned int tcs, void *dst, uint64_t addr, uint64_t size);
 void encl_write(struct encl *e, unsigned int tcs, uint64_t addr, const void *src, uint64_t size);
+/*
+ * Puts code into ENCL_RWX, and an EEXIT behind it; OP_JUMP to the address that this
+ * returns runs it.  R15 is where EEXIT goes; RSP is outside's.
+ */
+uint64_t encl_snippet(struct encl *e, const uint8_t *code, size_t size);
 /* XFRM that the machine offers, at most x87, SSE and AVX */
 uint64_t encl_xfrm(void);
 

@@ -161,8 +161,9 @@ TEST(own_descriptors_are_guarded)
 
 TEST(prctl_traps_for_what_is_virtual)
 {
-	static const int options[] = {PR_SET_PTRACER, PR_SET_SECCOMP, PR_GET_SECCOMP,
-				      PR_SET_NO_NEW_PRIVS, PR_GET_NO_NEW_PRIVS};
+	static const int options[] = {PR_SET_PTRACER,	   PR_SET_SECCOMP,
+				      PR_GET_SECCOMP,	   PR_SET_NO_NEW_PRIVS,
+				      PR_GET_NO_NEW_PRIVS, 59 /* ..SYSCALL_USER_DISPATCH */};
 
 	build();
 	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {

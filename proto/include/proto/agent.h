@@ -66,6 +66,15 @@ struct proto_agent_header {
 	uint32_t start; /* offset of the start function */
 };
 
+/* How system calls inside enclaves are stopped (agent/entry/guard.c) */
+enum proto_guard {
+	PROTO_GUARD_ANY, /* the first that this kernel has */
+	PROTO_GUARD_RANGE,
+	PROTO_GUARD_SELECTOR,
+	PROTO_GUARD_FILTER,
+	PROTO_GUARD_NONE,
+};
+
 #define PROTO_PARAM_FILTER_MAX 1024
 #define PROTO_PARAM_VIEW_SIZE  512
 
@@ -79,6 +88,7 @@ struct proto_agent_params {
 	int32_t command_fd;
 	uint32_t exec_flags; /* PROTO_EXEC_* */
 	uint32_t cpuid_faulting; /* arch_prctl(ARCH_CPUID) works here */
+	uint32_t guard_way; /* PROTO_GUARD_* */
 	uint32_t filter_len;
 	/* prctl(PR_SET_MM_MAP): so that the kernel's auxv names our vDSO */
 	uint64_t mm_map[13]; /* start_code ... env_end, see inject/inject.c */
