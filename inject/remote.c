@@ -17,20 +17,31 @@ int remote_wait(pid_t pid, int *status)
 
 int remote_run(struct remote *r, const struct user_regs_struct *regs)
 {
+	enum __ptrace_request go = PTRACE_CONT;
+	int status, ret, stop = 0;
 	siginfo_t info;
-	int status, ret;
 
 	if (ptrace(PTRACE_SETREGS, r->pid, 0, regs) < 0)
 		return -errno;
 	for (;;) {
-		if (ptrace(PTRACE_CONT, r->pid, 0, 0) < 0)
+		if (ptrace(go, r->pid, 0, stop) < 0)
 			return -errno;
 		ret = remote_wait(r->pid, &status);
 		if (ret < 0)
 			return ret;
-		/* a group stop or an interrupt has an event: go on */
-		if (status >> 16)
+		go = PTRACE_CONT;
+		stop = 0;
+		if (status >> 16) {
+			/* a group stop lasts until someone continues the process */
+			if (WSTOPSIG(status) != SIGTRAP)
+				go = PTRACE_LISTEN;
 			continue;
+		}
+		/* cannot be blocked: the stop happens now, and we wait with it */
+		if (WSTOPSIG(status) == SIGSTOP) {
+			stop = SIGSTOP;
+			continue;
+		}
 		/* a fault of what we run there: all else is blocked */
 		if (WSTOPSIG(status) != SIGTRAP || ptrace(PTRACE_GETSIGINFO, r->pid, 0, &info) < 0)
 			return -EFAULT;

@@ -2,6 +2,8 @@
 /* Stop and continue, as a shell sees them. */
 #include "case.h"
 
+#include <time.h>
+
 static volatile sig_atomic_t count;
 
 static void counting(int sig)
@@ -123,4 +125,34 @@ CASE(stop_in_sigsuspend)
 	say_wait(pid);
 	kill(pid, SIGUSR1);
 	say_wait(pid);
+}
+
+/* Stopped anywhere in an exec, also while the agent is put there, and continued */
+CASE(stop_in_exec)
+{
+	int stops = 0, good = 0;
+
+	for (int delay = 0; delay < 30; delay++) {
+		struct timespec t = {0, delay * 40000};
+		bool ended = false;
+		int status;
+		pid_t pid = fork();
+
+		if (pid == 0) {
+			execl("/bin/true", "true", NULL);
+			_exit(127);
+		}
+		must(pid > 0);
+		nanosleep(&t, NULL);
+		kill(pid, SIGSTOP);
+		while (!ended) {
+			must(waitpid(pid, &status, WUNTRACED) == pid);
+			ended = !WIFSTOPPED(status);
+			if (!ended)
+				stops++;
+			kill(pid, SIGCONT);
+		}
+		good += WIFEXITED(status) && WEXITSTATUS(status) == 0;
+	}
+	say("%d ended well; some were stopped: %d", good, stops > 0);
 }
