@@ -59,7 +59,7 @@ static const struct {
 	/* the devices, and the agent's descriptors */
 	{ SYS_ioctl, TRAP_SGX_IOCTL }, { SYS_mmap, TRAP_FILE_MAP },
 	{ SYS_close, TRAP_OWN_FD0 }, { SYS_dup2, TRAP_OWN_FD1 }, { SYS_dup3, TRAP_OWN_FD1 },
-	{ SYS_close_range, TRAP },
+	{ SYS_dup, TRAP_OWN_FD0 }, { SYS_fcntl, TRAP_OWN_FD0 }, { SYS_close_range, TRAP },
 	{ SYS_prctl, TRAP_PRCTL }, { SYS_seccomp, TRAP },
 	{ SYS_io_uring_setup, DENY },
 };

@@ -10,6 +10,7 @@
 
 #include <asm/unistd.h>
 #include <linux/audit.h>
+#include <linux/fcntl.h>
 #include <linux/seccomp.h>
 
 /* As it is, asynchronous signals blocked: for calls that do not sleep */
@@ -91,6 +92,25 @@ static bool own_fd(uint64_t fd)
 	return (int)fd <= PROC->fd_base && (int)fd > PROC->fd_base - PROTO_FD_COUNT;
 }
 
+static bool names_own_fd(const agent_ucontext *uc)
+{
+	switch (UC_REGS(uc)->ax) {
+	case __NR_close:
+	case __NR_dup:
+	case __NR_fcntl:
+	case __NR_fstat:
+		return own_fd(uc_arg(uc, 0));
+	case __NR_dup2:
+	case __NR_dup3:
+		return own_fd(uc_arg(uc, 1));
+	case __NR_newfstatat:
+		/* how glibc asks for fstat */
+		return (uc_arg(uc, 3) & AT_EMPTY_PATH) && own_fd(uc_arg(uc, 0));
+	default:
+		return false;
+	}
+}
+
 static long do_close_range(agent_ucontext *uc)
 {
 	uint32_t first = (uint32_t)uc_arg(uc, 0), last = (uint32_t)uc_arg(uc, 1);
@@ -153,14 +173,16 @@ static bool simple_call(struct agent_thread *t, agent_ucontext *uc, long *ret)
 		*ret = proc_do_seccomp(t, uc);
 		return true;
 	case __NR_close:
-		*ret = own_fd(uc_arg(uc, 0)) ? -EBADF : agent_pass(uc);
+	case __NR_dup:
+	case __NR_dup2:
+	case __NR_dup3:
+		*ret = agent_pass(uc);
 		return true;
 	case __NR_close_range:
 		*ret = do_close_range(uc);
 		return true;
-	case __NR_dup2:
-	case __NR_dup3:
-		*ret = own_fd(uc_arg(uc, 1)) ? -EBADF : agent_pass(uc);
+	case __NR_fcntl:
+		*ret = agent_reissue(t, uc);
 		return true;
 	case __NR_open:
 	case __NR_openat:
@@ -230,7 +252,9 @@ void agent_do_syscall(struct agent_thread *t, agent_ucontext *uc, const agent_si
 	}
 	if (t->seccomp == SECCOMP_MODE_STRICT)
 		proc_strict_kill(t);
-	if (!simple_call(t, uc, &ret)) {
+	if (names_own_fd(uc)) {
+		ret = -EBADF;
+	} else if (!simple_call(t, uc, &ret)) {
 		/* of code where an enclave was (entry/guard.c), or by the program's filter */
 		if (info->si_errno != GUARD_FILTER_DATA ||
 		    info->_sifields._sigsys._arch != AUDIT_ARCH_X86_64) {

@@ -368,3 +368,22 @@ CASE(cpuid_in_child)
 	}
 	say_status("child", pid);
 }
+
+/* Which numbers are open, as programs find out that have no /proc */
+CASE(open_descriptors)
+{
+	int seen[4] = {0};
+	struct stat st;
+
+	for (int fd = 3; fd < 2000; fd++) {
+		int copy = dup(fd);
+
+		seen[0] += fcntl(fd, F_GETFD) >= 0;
+		seen[1] += fstat(fd, &st) == 0;
+		seen[2] += syscall(SYS_fstat, fd, &st) == 0;
+		seen[3] += copy >= 0;
+		if (copy >= 0)
+			close(copy);
+	}
+	say("open: %d %d %d %d", seen[0], seen[1], seen[2], seen[3]);
+}
