@@ -111,6 +111,7 @@ struct agent_thread {
 	struct lp_state lp;
 	struct sgx_tcs_slot *entering; /* slot that an entry under way may have taken */
 	uint64_t outside_rsp, outside_rbp; /* at the last entry, for an AEX without its SSA */
+	uint64_t outside_rip; /* after its ENCLU; for debuggers */
 	uint64_t guard_base, guard_size; /* ELRANGE whose system calls are stopped; size 0: none */
 	uint8_t guard_selector; /* GUARD_ALLOW or _BLOCK; read by the kernel */
 	uint8_t rsvd1[7];

@@ -13,6 +13,8 @@ agent_header:
 	.quad	0x746e656761786773	/* PROTO_AGENT_MAGIC */
 	.long	1			/* PROTO_VERSION */
 	.long	agent_start_entry - agent_header
+	.long	agent_debug - agent_header
+	.long	0
 
 	.org	PROTO_AGENT_SYSCALL_OFF
 	syscall				/* for inject/: one remote system call */

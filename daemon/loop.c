@@ -152,6 +152,12 @@ static void command_message(struct machine *m, struct received *r)
 		exec_start(m, r->pid, &r->msg.exec, r->fd[0]);
 		r->fd_count = 0;
 		return;
+	case PROTO_MSG_DEBUG:
+		if (r->fd_count != 1)
+			break;
+		debug_start(m, r->pid, r->fd[0]);
+		r->fd_count = 0;
+		return;
 	default:
 		break;
 	}
@@ -164,8 +170,14 @@ static void conn_ready(struct machine *m, struct source *s, uint32_t events)
 {
 	struct conn *c = container_of(s, struct conn, source);
 	struct received r;
-	int ret = receive(s->fd, &r);
+	int ret;
 
+	if (c->debug) {
+		if (!debug_serve(m, c))
+			conn_end(m, c);
+		return;
+	}
+	ret = receive(s->fd, &r);
 	if (ret < 0) {
 		close_fds(&r);
 		conn_end(m, c);

@@ -49,6 +49,7 @@ struct conn {
 	struct conn *next;
 	bool command;
 	bool private; /* the machine ends with it */
+	bool debug; /* a debugger's, see debug.c */
 };
 struct conn *conn_add(struct machine *m, int fd, bool command, bool private);
 
@@ -188,6 +189,7 @@ int mm_insert(struct sgx_mm *mm, const struct mapping *new);
 int mm_remove(struct sgx_mm *mm, uint64_t start, uint64_t end);
 uint64_t mm_mapped_pages(struct sgx_mm *mm, uint64_t encl);
 bool mm_find(struct sgx_mm *mm, uint64_t addr, struct mapping *ret);
+bool mm_next(struct sgx_mm *mm, uint64_t addr, struct mapping *ret);
 int mm_page_grant(struct sgx_mm *mm, struct sgx_encl *sgx, uint64_t addr, bool write);
 
 /*
@@ -271,6 +273,8 @@ int pids_thread(pid_t pid, uint32_t own, struct inject_target *t);
 /* --- others ------------------------------------------------------------------------- */
 
 void exec_start(struct machine *m, pid_t pid, const struct proto_exec *exec, int private_fd);
+void debug_start(struct machine *m, pid_t pid, int fd);
+bool debug_serve(struct machine *m, struct conn *c);
 void control_message(struct machine *m, struct conn *c, const struct proto_msg *msg);
 char *control_stat(struct machine *m, bool text);
 int sock_send(int sock, const struct proto_msg *msg, const void *text, size_t size, const int *fds,

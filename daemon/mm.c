@@ -192,6 +192,28 @@ bool mm_find(struct sgx_mm *mm, uint64_t addr, struct mapping *ret)
 	return found;
 }
 
+/**
+ * mm_next() - the first mapping that ends above an address
+ * @mm:		address space
+ * @addr:	any byte
+ * @ret:	receives a copy
+ *
+ * Return: is there one?
+ */
+bool mm_next(struct sgx_mm *mm, uint64_t addr, struct mapping *ret)
+{
+	bool found;
+	uint32_t i;
+
+	pthread_mutex_lock(&mm->lock);
+	i = lower_bound(mm, addr);
+	found = i < mm->count;
+	if (found)
+		*ret = mm->mapping[i];
+	pthread_mutex_unlock(&mm->lock);
+	return found;
+}
+
 static int protect(struct sgx_mm *mm, uint64_t addr, bool write)
 {
 	struct uffdio_writeprotect wp = {

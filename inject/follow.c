@@ -61,7 +61,10 @@ static int at_exec(pid_t pid, const struct inject_target *t, const struct proto_
 		return ret;
 	}
 	word_privileges(pid, t->proc);
-	ptrace(PTRACE_DETACH, pid, 0, r.trap_sent ? SIGTRAP : 0);
+	if (exec->flags & PROTO_EXEC_STOP)
+		ptrace(PTRACE_DETACH, pid, 0, SIGSTOP);
+	else
+		ptrace(PTRACE_DETACH, pid, 0, r.trap_sent ? SIGTRAP : 0);
 	return 1;
 }
 

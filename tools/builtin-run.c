@@ -48,6 +48,7 @@ static void usage(FILE *out)
 	      "                  whatever this one is (default: host)\n"
 	      "  --machine NAME  join a machine of 'swsgx machine start' instead of\n"
 	      "                  starting one for this command\n"
+	      "  --stop          stop PROGRAM before its first instruction, as SIGSTOP does\n"
 	      "  --help          show this\n",
 	      out);
 }
@@ -194,7 +195,7 @@ static void signals_for_exec(struct proto_exec *exec)
 	sigprocmask(SIG_UNBLOCK, &own, NULL);
 }
 
-static int exec_program(int command, pid_t daemon, char **argv)
+static int exec_program(int command, pid_t daemon, char **argv, bool stop)
 {
 	struct proto_msg msg = {
 		.magic = PROTO_MAGIC,
@@ -208,6 +209,7 @@ static int exec_program(int command, pid_t daemon, char **argv)
 		return EXIT_NO_MACHINE;
 	}
 	msg.exec.tid = (uint32_t)syscall(SYS_gettid);
+	msg.exec.flags = stop ? PROTO_EXEC_STOP : 0;
 	msg.exec.command_fd = command;
 	if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1)
 		msg.exec.flags |= PROTO_EXEC_NNP;
@@ -249,6 +251,7 @@ int cmd_run(int argc, char **argv)
 		{"epc", required_argument, NULL, 'e'},
 		{"cpu", required_argument, NULL, 'c'},
 		{"machine", required_argument, NULL, 'm'},
+		{"stop", no_argument, NULL, 's'},
 		{"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0},
 	};
@@ -256,6 +259,7 @@ int cmd_run(int argc, char **argv)
 	const char *name = NULL, *cpu = NULL;
 	pid_t daemon = 0;
 	bool intel = false;
+	bool stop = false;
 	int c, command;
 
 	while ((c = tool_getopt(argc, argv, "+:h", longs)) != -1) {
@@ -277,6 +281,9 @@ int cmd_run(int argc, char **argv)
 				return tool_usage_error("--machine %s: not a machine's name",
 							optarg);
 			name = optarg;
+			break;
+		case 's':
+			stop = true;
 			break;
 		case 'h':
 			usage(stdout);
@@ -305,5 +312,5 @@ int cmd_run(int argc, char **argv)
 	if (command < 0)
 		return EXIT_NO_MACHINE;
 	fflush(NULL);
-	return exec_program(command, daemon, argv + optind);
+	return exec_program(command, daemon, argv + optind, stop);
 }

@@ -28,6 +28,7 @@ struct builtin {
 int cmd_run(int argc, char **argv);
 int cmd_machine(int argc, char **argv);
 int cmd_stat(int argc, char **argv);
+int cmd_gdb(int argc, char **argv);
 int cmd_measure(int argc, char **argv);
 int cmd_sign(int argc, char **argv);
 int cmd_inspect(int argc, char **argv);

@@ -17,6 +17,7 @@
 #pragma weak cmd_run
 #pragma weak cmd_machine
 #pragma weak cmd_stat
+#pragma weak cmd_gdb
 
 static int cmd_help(int argc, char **argv);
 
@@ -25,6 +26,7 @@ static const struct builtin builtins[] = {
 	{ "run",	cmd_run,	"run a program on a machine that has SGX" },
 	{ "machine",	cmd_machine,	"start, stop and list machines that outlive one program" },
 	{ "stat",	cmd_stat,	"show a machine's EPC and its enclaves" },
+	{ "gdb",	cmd_gdb,	"debug a program and its enclaves with gdb" },
 	{ "measure",	cmd_measure,	"compute the MRENCLAVE of an enclave file" },
 	{ "sign",	cmd_sign,	"sign an enclave file: write its SIGSTRUCT" },
 	{ "inspect",	cmd_inspect,	"explain an enclave file, a SIGSTRUCT or a key" },

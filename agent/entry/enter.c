@@ -80,6 +80,7 @@ struct cpu_result enter_prepare(struct agent_thread *t, struct lp_gprs *regs, ui
 	}
 	t->outside_rsp = regs->rsp;
 	t->outside_rbp = regs->rbp;
+	t->outside_rip = next_rip;
 	gpr = (struct sgx_gprsgx *)lp_ssa_gprsgx(secs, tcs, frame);
 	/* left behind outside it costs a signal, no more */
 	t->guard_selector = GUARD_BLOCK;

@@ -64,6 +64,34 @@ struct proto_agent_header {
 	uint64_t magic;
 	uint32_t version; /* PROTO_VERSION */
 	uint32_t start; /* offset of the start function */
+	uint32_t debug; /* offset of struct proto_agent_debug */
+	uint32_t rsvd;
+};
+
+/*
+ * Where a debugger finds things: offsets from PROTO_AGENT_BASE, and in a thread
+ * block.  Read-only data of the image.
+ */
+struct proto_agent_debug {
+	uint32_t size; /* of this structure; it grows at its end */
+	uint32_t text_end; /* the agent's code lies below this */
+	uint32_t fd_base; /* i32: number of the command socket */
+	uint32_t block_high; /* u32: blocks below this were used once */
+	uint32_t cpuid_count; /* u32 */
+	uint32_t cpuid_sites; /* u64[]: addresses of UD2 that was CPUID */
+	uint32_t encl_count; /* u32 */
+	uint32_t encl; /* the enclaves, encl_size bytes each */
+	uint32_t encl_size;
+	uint32_t encl_base; /* u64 in each: SECS.BASE; 0: none */
+	uint32_t encl_length; /* u64 in each: SECS.SIZE */
+	uint32_t thread_tid; /* u32 in a block */
+	uint32_t thread_in_use; /* u32 */
+	uint32_t thread_tcs; /* u64: not 0 in enclave mode */
+	uint32_t thread_tcs_addr; /* u64: linear address of the TCS */
+	uint32_t thread_outside_rip; /* u64: after the ENCLU of the last entry */
+	uint32_t thread_outside_rsp; /* u64 */
+	uint32_t thread_outside_rbp; /* u64 */
+	uint32_t thread_outside_fs; /* u64: FS base, in enclave mode alone */
 };
 
 /* How system calls inside enclaves are stopped (agent/entry/guard.c) */

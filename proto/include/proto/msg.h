@@ -41,6 +41,11 @@ enum proto_msg_type {
 	PROTO_MSG_STOP, /* answer OK, then the daemon ends; status -EBUSY if clients, unless arg & 1 */
 	PROTO_MSG_TEXT,
 	PROTO_MSG_OK,
+	/*
+	 * Debugger -> daemon, command socket, fd: private socket, over which
+	 * struct proto_debug go from now on (proto/debug.h).  Answer: OK there.
+	 */
+	PROTO_MSG_DEBUG,
 };
 
 /* What survives an exec in the virtual signal state. */
@@ -56,6 +61,7 @@ struct proto_exec {
 #define PROTO_EXEC_STAGE2   (1u << 1) /* so is its second stage */
 #define PROTO_EXEC_NNP	    (1u << 2) /* the program has set no_new_privs */
 #define PROTO_EXEC_SECCOMP  (1u << 3) /* it has filters of its own */
+#define PROTO_EXEC_STOP	    (1u << 4) /* leave the new image stopped, as by SIGSTOP */
 
 struct proto_msg {
 	uint32_t magic, version;
