@@ -50,6 +50,8 @@ struct proc {
 	pid_t memory_of; /* a vfork child: whose memory it shares; else 0 */
 	bool agent; /* it has one */
 	bool looked; /* agent and layout are known */
+	bool stopped; /* by job control, when gdb came */
+	bool continued; /* a SIGCONT of ours is on its way */
 	bool forked; /* gdb has not let it run yet: its enclave memory is the parent's */
 	int mem; /* /proc/PID/mem, -1 */
 	int sock; /* to its machine; -1, or -2: it cannot be reached */

@@ -27,6 +27,7 @@
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #define ENCLU_BYTES 0xd7010fu
 #define CPUID_BYTES 0xa20fu
@@ -131,9 +132,26 @@ static bool step_out(struct task *t, struct user_regs_struct *regs, int sig)
 	return true;
 }
 
+/* A stop of job control, which outlives what a tracer does to single threads. */
+static bool is_stopped(pid_t tid)
+{
+	char path[32], line[128], state = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", tid);
+	f = fopen(path, "re");
+	if (!f)
+		return false;
+	while (fgets(line, sizeof(line), f))
+		if (sscanf(line, "State: %c", &state) == 1)
+			break;
+	fclose(f);
+	return state == 'T';
+}
+
 /**
- * task_resume() - gdb lets a thread run
- * @request:	PTRACE_CONT, SINGLESTEP, SYSCALL or DETACH
+ * task_resume() - gdb lets a thread run, or comes and goes
+ * @request:	PTRACE_CONT, SINGLESTEP, SYSCALL, ATTACH or DETACH
  * @tid:	thread
  * @addr:	as gdb has it
  * @data:	signal
@@ -149,12 +167,21 @@ long task_resume(int request, pid_t tid, void *addr, void *data)
 
 	if (!p)
 		return real.ptrace(request, tid, addr, data);
+	if (request == PTRACE_ATTACH) {
+		p->stopped = is_stopped(tid);
+		return real.ptrace(request, tid, addr, data);
+	}
 	if (request == PTRACE_DETACH) {
 		ret = real.ptrace(request, tid, addr, data);
 		task_forget(tid);
 		return ret;
 	}
 	proc_runs(p);
+	if (p->stopped) {
+		/* or every new thread would stop */
+		p->stopped = false;
+		p->continued = !kill(p->pid, SIGCONT);
+	}
 	t->request = request;
 	t->through = false;
 	t->retry_rip = 0;
@@ -357,15 +384,12 @@ static void forked(struct task *t, struct proc *p, bool vfork)
 	c->forked = !vfork;
 }
 
-/*
- * The SIGSTOP of PTRACE_ATTACH to a process that was stopped already: gdb took that
- * stop for it, and this is one too many.
- */
-static bool is_attach(const struct task *t)
+static bool is_ours(const struct task *t)
 {
 	siginfo_t info;
 
-	return !real.ptrace(PTRACE_GETSIGINFO, t->tid, NULL, &info) && info.si_code == SI_KERNEL;
+	return !real.ptrace(PTRACE_GETSIGINFO, t->tid, NULL, &info) && info.si_code == SI_USER &&
+	       info.si_pid == getpid();
 }
 
 /* INT3, which gdb has put there, or a debug register */
@@ -421,8 +445,9 @@ bool task_event(pid_t tid, int *status)
 		}
 		return true;
 	}
-	if (sig == SIGSTOP && t->request && is_attach(t)) {
-		run(t, t->request, 0);
+	if (sig == SIGCONT && p->continued && is_ours(t)) {
+		p->continued = false;
+		run(t, t->request ? t->request : PTRACE_CONT, 0);
 		return false;
 	}
 	if (sig != SIGTRAP) {

@@ -224,6 +224,7 @@ EXPORT long ptrace(enum __ptrace_request request, ...)
 	case PTRACE_CONT:
 	case PTRACE_SINGLESTEP:
 	case PTRACE_SYSCALL:
+	case PTRACE_ATTACH:
 	case PTRACE_DETACH:
 		return task_resume((int)request, pid, addr, data);
 	default:
