@@ -14,16 +14,16 @@
 #include <string.h>
 
 /* In the agent's reservation, where nothing is mapped */
-#define BRIDGE_BASE	(PROTO_AGENT_BASE + 0x300000ul)
-#define BRIDGE_FRAMES	64u
-#define BRIDGE_FRAME	0x400u
+#define BRIDGE_BASE   (PROTO_AGENT_BASE + 0x300000ul)
+#define BRIDGE_FRAMES 64u
+#define BRIDGE_FRAME  0x400u
 /* struct ucontext's registers: R8-R15, RDI, RSI, RBP, RBX, RDX, RAX, RCX, RSP, RIP */
-#define UC_REGISTERS	40u
-#define UC_RBP		(UC_REGISTERS + 10 * 8)
-#define UC_RSP		(UC_REGISTERS + 15 * 8)
-#define UC_RIP		(UC_REGISTERS + 16 * 8)
+#define UC_REGISTERS 40u
+#define UC_RBP	     (UC_REGISTERS + 10 * 8)
+#define UC_RSP	     (UC_REGISTERS + 15 * 8)
+#define UC_RIP	     (UC_REGISTERS + 16 * 8)
 
-#define EXPORT		__attribute__((visibility("default")))
+#define EXPORT	     __attribute__((visibility("default")))
 
 /* mov $15, %rax; syscall; then a frame for each of the last threads asked for */
 static uint8_t bridge[BRIDGE_FRAME * (1 + BRIDGE_FRAMES)] = {0x48, 0xc7, 0xc0, 0x0f, 0,
