@@ -248,12 +248,9 @@ static int exec_program(int command, pid_t daemon, char **argv, bool stop)
 int cmd_run(int argc, char **argv)
 {
 	static const struct option longs[] = {
-		{"epc", required_argument, NULL, 'e'},
-		{"cpu", required_argument, NULL, 'c'},
-		{"machine", required_argument, NULL, 'm'},
-		{"stop", no_argument, NULL, 's'},
-		{"help", no_argument, NULL, 'h'},
-		{NULL, 0, NULL, 0},
+		{"epc", required_argument, NULL, 'e'},	   {"cpu", required_argument, NULL, 'c'},
+		{"machine", required_argument, NULL, 'm'}, {"stop", no_argument, NULL, 's'},
+		{"help", no_argument, NULL, 'h'},	   {NULL, 0, NULL, 0},
 	};
 	uint64_t epc_size = 0;
 	const char *name = NULL, *cpu = NULL;

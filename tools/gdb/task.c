@@ -30,10 +30,7 @@
 #include <unistd.h>
 
 #define ENCLU_BYTES 0xd7010fu
-#define CPUID_BYTES 0xa20fu
-#define UD2_BYTES   0x0b0fu
-
-#define SI_SECCOMP  1 /* SYS_SECCOMP */
+#define SYSCALL_LEN 2
 
 /* A fault that the machine has solved may come again; one that so many times have not */
 #define FAULT_TRIES 3u
@@ -212,25 +209,6 @@ static bool is_caught(const struct task *t, int sig)
 	return caught >> (sig - 1) & 1;
 }
 
-static bool is_cpuid_site(struct proc *p, uint64_t rip)
-{
-	uint64_t sites[64];
-	uint32_t count, n;
-
-	if (!proc_peek(p, PROTO_AGENT_BASE + p->layout.cpuid_count, &count, sizeof(count)))
-		return false;
-	for (uint32_t i = 0; i < count && i < 65536; i += n) {
-		n = count - i < 64 ? count - i : 64;
-		if (!proc_peek(p, PROTO_AGENT_BASE + p->layout.cpuid_sites + 8ull * i, sites,
-			       n * sizeof(sites[0])))
-			return false;
-		for (uint32_t k = 0; k < n; k++)
-			if (sites[k] == rip)
-				return true;
-	}
-	return false;
-}
-
 enum verdict {
 	PROGRAM, /* gdb's to see */
 	AGENT, /* pass it on */
@@ -276,8 +254,9 @@ static enum verdict classify(struct task *t, struct proc *p, int sig,
 		return PROGRAM;
 	if (real.ptrace(PTRACE_GETSIGINFO, t->tid, NULL, &info) < 0 || info.si_code <= 0)
 		return PROGRAM;
+	/* a trapped call; but inside an enclave it is an exception */
 	if (sig == SIGSYS)
-		return info.si_code == SI_SECCOMP ? AGENT : PROGRAM;
+		return proc_in_elrange(p, regs->rip - SYSCALL_LEN) ? PROGRAM : AGENT;
 	if (in_agent(p, regs->rip))
 		return is_caught(t, sig) ? AGENT : PROGRAM;
 	addr = (uint64_t)(uintptr_t)info.si_addr;
@@ -286,10 +265,11 @@ static enum verdict classify(struct task *t, struct proc *p, int sig,
 			proc_peek(p, regs->rip, &bytes, 2);
 		if (bytes == ENCLU_BYTES)
 			return is_caught(t, sig) ? AGENT : PROGRAM;
-		if ((bytes & 0xffff) == (sig == SIGILL ? UD2_BYTES : CPUID_BYTES) &&
-		    (sig != SIGILL || is_cpuid_site(p, regs->rip)))
-			return AGENT;
-		return PROGRAM;
+		bytes &= 0xffff;
+		return bytes == (sig == SIGILL ? PROTO_CPUID_STAND_IN : PROTO_CPUID_INSN) &&
+				       !proc_in_elrange(p, regs->rip)
+			       ? AGENT
+			       : PROGRAM;
 	}
 	/* SEGV_ACCERR: the mapping denies it, and nobody brings a page */
 	if ((sig == SIGBUS || (sig == SIGSEGV && info.si_code == SEGV_MAPERR)) &&

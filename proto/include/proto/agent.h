@@ -77,8 +77,6 @@ struct proto_agent_debug {
 	uint32_t text_end; /* the agent's code lies below this */
 	uint32_t fd_base; /* i32: number of the command socket */
 	uint32_t block_high; /* u32: blocks below this were used once */
-	uint32_t cpuid_count; /* u32 */
-	uint32_t cpuid_sites; /* u64[]: addresses of UD2 that was CPUID */
 	uint32_t encl_count; /* u32 */
 	uint32_t encl; /* the enclaves, encl_size bytes each */
 	uint32_t encl_size;
