@@ -134,12 +134,32 @@ agent_window_end:
 	pop	%rbx
 	ret
 
-/* Where injection starts: RSP is good, RDI = params.  Ends in int3. */
+/*
+ * Where injection starts: RDI = params.  All of the arena is read-execute, so that
+ * there is no stack before the calls of the list are made.  Advice may be refused;
+ * where another call is, params still say that the start failed.  Ends in int3.
+ */
 	.balign	16
 agent_start_entry:
+	mov	%rdi, %r12
+	mov	%rdi, %rbx
+1:	mov	START_NR(%rbx), %rax
+	test	%rax, %rax
+	jz	2f
+	mov	START_A(%rbx), %rdi
+	mov	START_B(%rbx), %rsi
+	mov	START_C(%rbx), %rdx
+	syscall
+	cmpq	$__NR_madvise, START_NR(%rbx)
+	je	3f
+	test	%rax, %rax
+	jnz	4f
+3:	add	$START_SIZE, %rbx
+	jmp	1b
+2:	mov	%r12, %rdi
 	and	$-16, %rsp
 	call	agent_start
-	int3
+4:	int3
 
 /*
  * From here on: system calls of the program's that the agent makes for it.  A

@@ -24,6 +24,13 @@
 #define GPR_RIP	   136
 #define GPR_SIZE   160
 
+/* struct proto_start_call */
+#define START_NR   0
+#define START_A	   8
+#define START_B	   16
+#define START_C	   24
+#define START_SIZE 32
+
 /* struct agent_enter_frame */
 #define ENTER_ALTSTACK (2 * GPR_SIZE)
 #define ENTER_SIZE     (2 * GPR_SIZE + 24)

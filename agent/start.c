@@ -210,10 +210,14 @@ void agent_start(struct proto_agent_params *params)
 	t->no_new_privs = !!(params->exec_flags & PROTO_EXEC_NNP);
 	t->seccomp = params->exec_flags & PROTO_EXEC_SECCOMP ? SECCOMP_MODE_FILTER : 0;
 	sig_init(params->sigignored);
-	if (params->mm_map_valid)
+	if (params->mm_map_valid) {
+		struct prctl_mm_map *map = (struct prctl_mm_map *)params->mm_map;
+
 		/* gdb and perf read the kernel's copy of the auxv; not fatal */
+		map->brk = (uint64_t)sys1(__NR_brk, 0);
 		sys6(__NR_prctl, PR_SET_MM, PR_SET_MM_MAP, params->mm_map,
 		     sizeof(struct prctl_mm_map), 0, 0);
+	}
 	if (params->cpuid_faulting)
 		sys2(__NR_arch_prctl, 0x1012 /* ARCH_SET_CPUID */, 0);
 	if (!(params->exec_flags & PROTO_EXEC_FILTERED)) {

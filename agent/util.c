@@ -6,6 +6,12 @@
 #include <linux/futex.h>
 
 #define OFF(type, field, off) _Static_assert(offsetof(type, field) == (off), #type "." #field)
+OFF(struct proto_agent_params, call, 0);
+OFF(struct proto_start_call, nr, START_NR);
+OFF(struct proto_start_call, a, START_A);
+OFF(struct proto_start_call, b, START_B);
+OFF(struct proto_start_call, c, START_C);
+_Static_assert(sizeof(struct proto_start_call) == START_SIZE, "start call size");
 OFF(struct lp_gprs, rcx, GPR_RCX);
 OFF(struct lp_gprs, rdx, GPR_RDX);
 OFF(struct lp_gprs, rbx, GPR_RBX);

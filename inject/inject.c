@@ -6,10 +6,11 @@
  *  2. follow	until the exec event, or word that it failed
  *  3. settle	on to the syscall exit: execve still writes RAX on its way out
  *  4. borrow	a SYSCALL instruction at the program's entry, long enough to map
- *		the head page; from then on calls are made there, because an
- *		inherited filter lets nothing else pass
- *  5. map	the arena, the agent's image, our vDSO; name it in the auxv
- *  6. run	the agent's start; it ends in INT3
+ *		the arena
+ *  5. fill	it with the agent's image, our vDSO and the parameters; name the
+ *		vDSO in the auxv
+ *  6. run	the agent's start, whose calls are made in the head page, because an
+ *		inherited filter lets nothing else pass; it ends in INT3
  *  7. restore	registers, mask; detach
  *
  * The program has not executed one instruction, and all its signals are blocked
@@ -46,61 +47,73 @@ extern const char inject_vdso_image[], inject_vdso_image_end[];
 
 /* --- 4-6 ----------------------------------------------------------------------------------- */
 
-static int map_at(struct remote *r, uint64_t off, uint64_t size, int prot, int flags)
-{
-	long ret = remote_syscall(r, SYS_mmap, AGENT_AT(off), size, (uint64_t)prot,
-				  (uint64_t)(MAP_PRIVATE | MAP_ANONYMOUS | flags), ~0ull, 0);
-
-	if (ret < 0 && ret > -4096)
-		return (int)ret;
-	return (uint64_t)ret == AGENT_AT(off) ? 0 : -EEXIST;
-}
-
-/* The first call is made at the program's entry, with its bytes put back after. */
+/*
+ * The arena, whole and read-execute; what is not so is made by the agent's start
+ * (plan_start()), which saves a stop for each.  The call is made at the program's
+ * entry, with its bytes put back after.
+ */
 static int map_arena(struct remote *r)
 {
 	static const uint8_t insns[3] = {0x0f, 0x05, 0xcc};
 	uint8_t saved[3];
-	int ret;
+	long ret;
 
 	ret = remote_read(r, r->regs.rip, saved, sizeof(saved));
 	if (!ret)
 		ret = remote_write(r, r->regs.rip, insns, sizeof(insns));
 	if (ret)
-		return ret;
+		return (int)ret;
 	r->syscall_addr = r->regs.rip;
-	ret = map_at(r, 0, PROTO_AGENT_SIZE, PROT_NONE, MAP_FIXED_NOREPLACE | MAP_NORESERVE);
+	ret = remote_syscall(r, SYS_mmap, AGENT_AT(0), PROTO_AGENT_SIZE, PROT_READ | PROT_EXEC,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE | MAP_NORESERVE |
+				     MAP_STACK /* no huge pages, from Linux 6.7 on */,
+			     ~0ull, 0);
+	if (remote_write(r, r->regs.rip, saved, sizeof(saved)) < 0)
+		return -EFAULT;
+	if (ret < 0 && ret > -4096)
+		return (int)ret;
+	/* kernels that do not know MAP_FIXED_NOREPLACE take it for a hint */
+	return (uint64_t)ret == AGENT_AT(0) ? 0 : -EEXIST;
+}
+
+static int fill_arena(const struct remote *r)
+{
+	int ret = remote_write(r, AGENT_AT(0), inject_agent_image,
+			       (size_t)(inject_agent_image_end - inject_agent_image));
+
 	if (!ret)
-		ret = map_at(r, 0, PAGE_UP((uint64_t)(inject_agent_image_end - inject_agent_image)),
-			     PROT_READ | PROT_EXEC, MAP_FIXED);
-	if (remote_write(r, r->regs.rip, saved, sizeof(saved)) < 0 && !ret)
-		ret = -EFAULT;
-	if (!ret)
-		ret = remote_write(r, AGENT_AT(0), inject_agent_image,
-				   (size_t)(inject_agent_image_end - inject_agent_image));
-	r->syscall_addr = AGENT_AT(PROTO_AGENT_SYSCALL_OFF);
+		ret = remote_write(r, AGENT_AT(PROTO_AGENT_VDSO), inject_vdso_image,
+				   (size_t)(inject_vdso_image_end - inject_vdso_image));
 	return ret;
 }
 
-static int map_rest(struct remote *r)
+/* From one offset in the arena to another, if it is not empty */
+static void plan(struct proto_start_call **call, long nr, uint64_t from, uint64_t to, uint64_t c)
 {
-	size_t vdso = (size_t)(inject_vdso_image_end - inject_vdso_image);
-	int ret;
+	if (from < to)
+		*(*call)++ = (struct proto_start_call){(uint64_t)nr, AGENT_AT(from), to - from, c};
+}
 
-	ret = map_at(r, PROTO_AGENT_VDSO, PAGE_UP(vdso), PROT_READ | PROT_EXEC, MAP_FIXED);
-	if (!ret)
-		ret = remote_write(r, AGENT_AT(PROTO_AGENT_VDSO), inject_vdso_image, vdso);
-	if (!ret)
-		ret = map_at(r, PROTO_AGENT_PROC, PROTO_AGENT_VTABLE + 4096 - PROTO_AGENT_PROC,
-			     PROT_READ | PROT_WRITE, MAP_FIXED);
-	if (!ret)
-		ret = map_at(r, PROTO_AGENT_PARAMS, PROTO_AGENT_PARAMS_SIZE, PROT_READ | PROT_WRITE,
-			     MAP_FIXED);
-	if (!ret)
-		ret = map_at(r, PROTO_AGENT_BLOCKS,
-			     (uint64_t)PROTO_AGENT_BLOCK_SIZE * PROTO_AGENT_BLOCK_COUNT,
-			     PROT_READ | PROT_WRITE, MAP_FIXED | MAP_NORESERVE);
-	return ret;
+static void plan_start(struct proto_agent_params *p)
+{
+	const uint64_t image = PAGE_UP((uint64_t)(inject_agent_image_end - inject_agent_image));
+	const uint64_t vdso =
+		PROTO_AGENT_VDSO + PAGE_UP((uint64_t)(inject_vdso_image_end - inject_vdso_image));
+	const uint64_t params = PROTO_AGENT_PARAMS + PROTO_AGENT_PARAMS_SIZE;
+	struct proto_start_call *call = p->call;
+
+	_Static_assert(PROTO_AGENT_VTABLE + 4096 == PROTO_AGENT_PARAMS, "one range");
+	plan(&call, SYS_mprotect, image, PROTO_AGENT_VDSO, PROT_NONE);
+	plan(&call, SYS_mprotect, vdso, PROTO_AGENT_PROC, PROT_NONE);
+	plan(&call, SYS_mprotect, PROTO_AGENT_PROC, params, PROT_READ | PROT_WRITE);
+	plan(&call, SYS_mprotect, params, PROTO_AGENT_BLOCKS, PROT_NONE);
+	plan(&call, SYS_mprotect, PROTO_AGENT_BLOCKS, PROTO_AGENT_SIZE, PROT_READ | PROT_WRITE);
+	/* a process has few blocks: not 2 MiB for the first */
+	plan(&call, SYS_madvise, PROTO_AGENT_BLOCKS, PROTO_AGENT_SIZE, MADV_NOHUGEPAGE);
+	call->nr = 0;
+	/* until the start says otherwise */
+	p->status = -ENOMEM;
+	p->status_what = SYS_mprotect;
 }
 
 static uint64_t xcr0(void)
@@ -173,7 +186,7 @@ int inject_now(struct remote *r, const struct proto_exec *exec, const char **wha
 	*what = "there is no room at the agent's address";
 	ret = map_arena(r);
 	if (!ret)
-		ret = map_rest(r);
+		ret = fill_arena(r);
 	if (ret)
 		goto out;
 	*what = "its start-up stack cannot be changed";
@@ -182,6 +195,7 @@ int inject_now(struct remote *r, const struct proto_exec *exec, const char **wha
 		goto out;
 	startup_mm_map(r, p);
 	cpuid_prepare(r, p, startup_auxv_get(p, AT_ENTRY));
+	plan_start(p);
 	p->guard_way = guard_way();
 	p->xcr0 = xcr0();
 	p->command_fd = exec->command_fd;

@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #define AGENT_AT(off) ((uint64_t)PROTO_AGENT_BASE + (off))
@@ -38,11 +37,41 @@ uint64_t startup_auxv_get(const struct proto_agent_params *p, uint64_t type)
 	return 0;
 }
 
+/* The start-up stack, word by word, read by the page */
+struct stack {
+	const struct remote *r;
+	uint64_t next; /* address of the next word */
+	uint64_t have; /* address of word[0] */
+	uint64_t word[512];
+	size_t count; /* words there */
+};
+
+static int next_word(struct stack *s, uint64_t *ret_word)
+{
+	uint64_t at = (s->next - s->have) / 8;
+
+	if (at >= s->count) {
+		/* to the page's end: there may be nothing after it */
+		size_t bytes = 4096 - (s->next & 4095);
+		int ret = remote_read(s->r, s->next, s->word, bytes);
+
+		if (ret < 0)
+			return ret;
+		s->have = s->next;
+		s->count = bytes / 8;
+		at = 0;
+	}
+	*ret_word = s->word[at];
+	s->next += 8;
+	return 0;
+}
+
 /* The auxv of /proc, and the copy on the program's stack: both get our vDSO. */
 int startup_auxv(struct remote *r, struct proto_agent_params *p)
 {
 	char path[64];
-	uint64_t sp = r->regs.rsp, word, type;
+	struct stack s = {.r = r, .next = r->regs.rsp};
+	uint64_t word, type;
 	ssize_t n;
 	int ret;
 
@@ -61,18 +90,19 @@ int startup_auxv(struct remote *r, struct proto_agent_params *p)
 			p->auxv[i + 1] = AGENT_AT(PROTO_AGENT_VDSO);
 
 	/* argc, argv, NULL, envp, NULL, auxv */
-	ret = remote_read(r, sp, &word, 8);
+	ret = next_word(&s, &word);
 	if (ret < 0)
 		return ret;
-	sp += 8 * (word + 2);
+	s.next += 8 * (word + 1);
 	do {
-		ret = remote_read(r, sp, &word, 8);
+		ret = next_word(&s, &word);
 		if (ret < 0)
 			return ret;
-		sp += 8;
 	} while (word);
-	for (;; sp += 16) {
-		ret = remote_read(r, sp, &type, 8);
+	for (;;) {
+		ret = next_word(&s, &type);
+		if (!ret)
+			ret = next_word(&s, &word);
 		if (ret < 0)
 			return ret;
 		if (type == AT_NULL)
@@ -80,7 +110,7 @@ int startup_auxv(struct remote *r, struct proto_agent_params *p)
 		if (type != AT_SYSINFO_EHDR)
 			continue;
 		word = AGENT_AT(PROTO_AGENT_VDSO);
-		ret = remote_write(r, sp + 8, &word, 8);
+		ret = remote_write(r, s.next - 8, &word, 8);
 		if (ret < 0)
 			return ret;
 	}
@@ -121,7 +151,6 @@ void startup_mm_map(struct remote *r, struct proto_agent_params *p)
 	map.arg_end = f[49];
 	map.env_start = f[50];
 	map.env_end = f[51];
-	map.brk = (uint64_t)remote_syscall(r, SYS_brk, 0, 0, 0, 0, 0, 0);
 	map.auxv =
 		(void *)(AGENT_AT(PROTO_AGENT_PARAMS) + offsetof(struct proto_agent_params, auxv));
 	map.auxv_size = p->auxv_size;

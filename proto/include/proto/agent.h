@@ -104,7 +104,14 @@ enum proto_guard {
 #define PROTO_PARAM_FILTER_MAX 1024
 #define PROTO_PARAM_VIEW_SIZE  512
 
+/* A system call that the start makes first, on no stack */
+struct proto_start_call {
+	uint64_t nr, a, b, c;
+};
+#define PROTO_START_CALLS 8
+
 struct proto_agent_params {
+	struct proto_start_call call[PROTO_START_CALLS]; /* nr 0 ends; protections */
 	uint64_t kernel_vdso; /* AT_SYSINFO_EHDR as the kernel gave it */
 	uint64_t xcr0;
 	uint64_t minsigstksz; /* AT_MINSIGSTKSZ */
@@ -117,7 +124,7 @@ struct proto_agent_params {
 	uint32_t guard_way; /* PROTO_GUARD_* */
 	uint32_t filter_len;
 	/* prctl(PR_SET_MM_MAP): so that the kernel's auxv names our vDSO */
-	uint64_t mm_map[13]; /* start_code ... env_end, see inject/inject.c */
+	uint64_t mm_map[13]; /* struct prctl_mm_map; the start fills in brk */
 	uint32_t mm_map_valid;
 	uint32_t auxv_size;
 	uint64_t auxv[64];
