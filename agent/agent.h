@@ -48,7 +48,10 @@ typedef struct ucontext agent_ucontext;
 #define AGENT_SIGNALS                                                                           \
 	(SIGBIT(SIGILL) | SIGBIT(SIGSEGV) | SIGBIT(SIGBUS) | SIGBIT(SIGFPE) | SIGBIT(SIGTRAP) | \
 	 SIGBIT(SIGSYS))
-#define ASYNC_SIGNALS	(~AGENT_SIGNALS)
+#define ASYNC_SIGNALS (~AGENT_SIGNALS)
+/* The two that the agent itself causes (copy.S); handlers block all others */
+#define FAULT_SIGNALS	(SIGBIT(SIGSEGV) | SIGBIT(SIGBUS))
+#define HANDLER_SIGNALS (~FAULT_SIGNALS)
 
 #define AGENT_ADDR(off) ((void *)((uint64_t)PROTO_AGENT_BASE + (off)))
 #define AGENT_CHANNEL	((struct proto_channel *)AGENT_ADDR(PROTO_AGENT_CHANNEL))
@@ -70,10 +73,17 @@ struct agent_sigaction { /* as in the kernel's rt_sigaction */
 	uint64_t mask;
 };
 
+/* Signals of the six that were sent, each with what came with it; see pending.c */
+struct agent_pending {
+	uint64_t set;
+	agent_siginfo info[6];
+};
+
 struct agent_sigtable {
 	uint32_t lock;
 	uint32_t rsvd;
 	struct agent_sigaction action[65]; /* by number; 0 unused */
+	struct agent_pending shared; /* sent to the process; changed under lock */
 };
 
 /* --- one thread ----------------------------------------------------------------- */
@@ -90,9 +100,9 @@ struct agent_window {
 	agent_ucontext *uc; /* context of the trapped system call; NULL: no window */
 	uint64_t nr;
 	int32_t exec_fd; /* private socket of an exec transaction, -1 */
-	uint32_t suspend; /* rt_sigsuspend: mask below was in force */
+	uint32_t suspend; /* the call has a mask of its own, below */
 	uint32_t exec_asked; /* the process lets itself be traced */
-	uint32_t rsvd;
+	uint32_t spurious; /* a signal that the program must not notice ended the call */
 	uint64_t mask;
 };
 
@@ -102,12 +112,15 @@ struct agent_thread {
 	uint32_t tid;
 	uint32_t in_use; /* atomic: 0 free, 1 in use */
 	struct agent_sigtable *sigtable;
+	uint32_t sig_check; /* something has arrived: look before leaving (head.S) */
+	uint32_t dying; /* the default action is on its way: deliver nothing more */
 	uint64_t sigmask_own; /* virtual mask of AGENT_SIGNALS */
+	uint64_t takes; /* of the six: would be delivered or waited for; others read it */
 	uint64_t altstack_sp, altstack_size;
 	uint32_t altstack_flags; /* SS_DISABLE, 0, SS_AUTODISARM */
 	uint32_t rsvd;
-	uint64_t pending_own; /* AGENT_SIGNALS sent by kill(), blocked */
-	agent_siginfo pending_info[6];
+	struct agent_pending pending; /* sent to this thread */
+	struct agent_pending arrived[2]; /* while the agent was busy: to it, to the process */
 	struct lp_state lp;
 	struct sgx_tcs_slot *entering; /* slot that an entry under way may have taken */
 	uint64_t outside_rsp, outside_rbp; /* at the last entry, for an AEX without its SSA */
@@ -197,13 +210,16 @@ static inline bool is_error(long ret)
 }
 void agent_signal_entry(int sig); /* what the kernel calls */
 void agent_restorer(void);
+/* The end of agent_signal_entry: looks at sig_check until it is clear, then returns. */
+extern const char agent_tail_again[], agent_tail_begin[], agent_tail_end[];
 void agent_thread_exit(uint32_t *in_use, long status) __attribute__((noreturn));
 /*
  * The window: set the kernel's mask to *mask, make the call, block again.
- * args: the six arguments.  See sig_window_leave() in signal/deliver.c.
+ * args: the six arguments.  Return: the call's, or AGENT_WINDOW_AGAIN where
+ * t->sig_check was set before it.  See signal/window.c.
  */
 long agent_window_call(long nr, const uint64_t args[6], const uint64_t *mask,
-		       const uint64_t *blocked);
+		       const uint64_t *blocked, struct agent_thread *t);
 extern const char agent_window_begin[], agent_window_sys[], agent_window_after[];
 extern const char agent_window_back[], agent_window_done[], agent_window_end[];
 /* As agent_syscall(), but one that the program's own filters decide on */
@@ -278,14 +294,51 @@ void sig_altstack_get(const struct agent_thread *t, uint64_t sp, stack_t *ss);
 long sig_altstack_set(struct agent_thread *t, uint64_t sp, const stack_t *ss);
 /* A fault of the program: cannot be blocked or ignored. */
 void sig_force(struct agent_thread *t, agent_ucontext *uc, int sig, const agent_siginfo *info);
-void sig_flush_pending(struct agent_thread *t, agent_ucontext *uc);
 void sig_init(uint64_t ignored_own);
 long sig_do_sigaction(struct agent_thread *t, agent_ucontext *uc);
 long sig_do_sigprocmask(struct agent_thread *t, agent_ucontext *uc);
 long sig_do_sigaltstack(struct agent_thread *t, agent_ucontext *uc);
 void sig_do_sigreturn(struct agent_thread *t, agent_ucontext *uc);
-/* A signal arrived in the window: uc becomes the program's context again. */
-bool sig_window_leave(struct agent_thread *t, agent_ucontext *uc, uint64_t *restore_mask);
+
+/* --- signal/pending.c: the six, sent by someone ---------------------------------------- */
+
+/* Keep it, in a handler that may have interrupted the agent anywhere. */
+void sig_arrived(struct agent_thread *t, int sig, const agent_siginfo *info);
+/* What has arrived goes to the thread's or the process' pending ones. */
+void sig_settle(struct agent_thread *t);
+/* Is one pending that the mask lets in? */
+static inline bool sig_ready(const struct agent_thread *t)
+{
+	return ((t->pending.set | __atomic_load_n(&t->sigtable->shared.set, __ATOMIC_SEQ_CST)) &
+		~t->sigmask_own) != 0;
+}
+void sig_flush(struct agent_thread *t, agent_ucontext *uc);
+void sig_push(struct agent_thread *t, uint64_t takes);
+void sig_takes(struct agent_thread *t, uint64_t takes);
+void sig_discard(struct agent_sigtable *table, int sig);
+void sig_forward_decode(agent_siginfo *info);
+uint64_t sig_pending_set(const struct agent_thread *t);
+void sig_thread_exit(struct agent_thread *t);
+/* fork: nothing is pending in the child, and nobody holds its lock */
+void sig_forked(struct agent_thread *t);
+/* vfork: what is the parent's waits in kept; see sys/clone.c */
+void sig_lend(struct agent_thread *kept, struct agent_thread *t);
+void sig_lent_back(struct agent_thread *t, struct agent_thread *kept);
+
+/* --- signal/window.c, wait.c ------------------------------------------------------------ */
+
+void sig_unblock_faults(const struct agent_thread *t);
+bool sig_window_take(struct agent_thread *t, agent_ucontext *uc, int sig, uint64_t *restore_mask);
+/* A signal arrived on the agent's stack.  True: uc is the program's context again. */
+bool sig_window_leave(struct agent_thread *t, agent_ucontext *uc, int sig,
+		      const agent_siginfo *info, uint64_t *restore_mask);
+long sig_window_masked(struct agent_thread *t, agent_ucontext *uc, const uint64_t args[6],
+		       const uint64_t *wanted, uint64_t takes);
+long sig_do_sigsuspend(struct agent_thread *t, agent_ucontext *uc);
+long sig_do_sigtimedwait(struct agent_thread *t, agent_ucontext *uc);
+long sig_do_sigpending(struct agent_thread *t, agent_ucontext *uc);
+/* ppoll, pselect6, epoll_pwait, epoll_pwait2, io_pgetevents with a mask */
+long sig_do_masked(struct agent_thread *t, agent_ucontext *uc);
 
 /* --- entry/ ------------------------------------------------------------------------- */
 

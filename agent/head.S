@@ -54,6 +54,12 @@ agent_restorer:
 /*
  * What the kernel calls for a signal.  AC may be set (the kernel leaves it):
  * C code may make misaligned accesses, so clear it first.
+ *
+ * agent_signal() says for which thread this is the outermost handler.  Such a one
+ * delivers what else has arrived before it returns; and SIGSEGV or SIGBUS may be
+ * sent after any look at it.  So the last look and the return are one range, and
+ * a signal in there makes its own return go to agent_tail_again, which is good
+ * from any point of it (RBX: the frame's ucontext, RBP: the thread).
  */
 	.balign	16
 	.globl	agent_signal_entry
@@ -61,7 +67,27 @@ agent_signal_entry:
 	pushfq
 	andq	$~0x40000, (%rsp)
 	popfq
-	jmp	agent_signal
+	sub	$8, %rsp
+	mov	%rdx, %rbx
+	call	agent_signal
+	mov	%rax, %rbp
+	test	%rax, %rax
+	jz	1f
+	.globl	agent_tail_again
+agent_tail_again:
+	mov	%rbp, %rdi
+	mov	%rbx, %rsi
+	call	agent_signal_tail
+	.globl	agent_tail_begin
+agent_tail_begin:
+	cmpl	$0, THREAD_SIG_CHECK(%rbp)
+	jne	agent_tail_again
+1:	mov	%rbx, %rsp
+	mov	$__NR_rt_sigreturn, %eax
+	syscall
+	.globl	agent_tail_end
+agent_tail_end:
+	int3
 
 /*
  * The thread is over: give its block back and exit, without touching the
@@ -78,15 +104,15 @@ agent_thread_exit:
 	int3
 
 /*
- * long agent_window_call(nr, args, mask, blocked)
+ * long agent_window_call(nr, args, mask, blocked, thread)
  *
  * The only place where asynchronous signals are let in.  One that arrives
  *  - from _begin up to and including the instruction at _sys, which lies with the
  *    other re-issued calls: the call has not happened: the trapped call is to be
  *    made again;
  *  - after it (_after), and from _back up to _done: RAX is its result;
- *  - from _done to _end: RBX is its result.
- * See sig_window_leave().
+ *  - from _done to _end: RBX is its result, or says that there was no call.
+ * From any point up to _sys it can begin again at _begin.  See signal/window.c.
  */
 	.balign	16
 	.globl	agent_window_call
@@ -95,24 +121,32 @@ agent_window_call:
 	push	%rbp
 	push	%r12
 	push	%r13
-	mov	%rdi, %rbx		/* nr */
+	push	%r14
+	push	%r15
+	mov	%rdi, %rbp		/* nr */
 	mov	%rsi, %r12		/* args */
 	mov	%rcx, %r13		/* blocked */
-	mov	%rdx, %rsi
+	mov	%r8, %r14		/* thread */
+	mov	%rdx, %r15		/* mask */
 	.globl	agent_window_begin
 agent_window_begin:
+	mov	$AGENT_WINDOW_AGAIN, %rbx
 	mov	$2, %edi		/* SIG_SETMASK */
+	mov	%r15, %rsi
 	xor	%edx, %edx
 	mov	$8, %r10d
 	mov	$__NR_rt_sigprocmask, %eax
 	syscall
+	/* SIGSEGV and SIGBUS may have been sent since the caller looked */
+	cmpl	$0, THREAD_SIG_CHECK(%r14)
+	jne	agent_window_done
 	mov	0(%r12), %rdi
 	mov	8(%r12), %rsi
 	mov	16(%r12), %rdx
 	mov	24(%r12), %r10
 	mov	32(%r12), %r8
 	mov	40(%r12), %r9
-	mov	%rbx, %rax
+	mov	%rbp, %rax
 	jmp	agent_window_sys
 	.globl	agent_window_back
 agent_window_back:
@@ -128,6 +162,8 @@ agent_window_done:
 	.globl	agent_window_end
 agent_window_end:
 	mov	%rbx, %rax
+	pop	%r15
+	pop	%r14
 	pop	%r13
 	pop	%r12
 	pop	%rbp

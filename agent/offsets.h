@@ -43,5 +43,9 @@
 
 /* struct agent_thread */
 #define THREAD_ENTER_FRAME 8
+#define THREAD_SIG_CHECK   32
+
+/* What agent_window_call() returns where it made no call: no errno of Linux' */
+#define AGENT_WINDOW_AGAIN -4097
 
 #endif

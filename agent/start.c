@@ -209,6 +209,7 @@ void agent_start(struct proto_agent_params *params)
 	t->sigmask_own = params->sigmask & AGENT_SIGNALS;
 	t->no_new_privs = !!(params->exec_flags & PROTO_EXEC_NNP);
 	t->seccomp = params->exec_flags & PROTO_EXEC_SECCOMP ? SECCOMP_MODE_FILTER : 0;
+	sig_takes(t, ~params->sigmask & AGENT_SIGNALS);
 	sig_init(params->sigignored);
 	if (params->mm_map_valid) {
 		struct prctl_mm_map *map = (struct prctl_mm_map *)params->mm_map;

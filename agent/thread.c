@@ -89,6 +89,7 @@ struct agent_thread *agent_thread_alloc(void)
 	agent_memset((char *)t + offsetof(struct agent_thread, sigtable), 0,
 		     sizeof(*t) - offsetof(struct agent_thread, sigtable));
 	t->enter_frame = NULL;
+	t->sig_check = 0;
 	t->self = t;
 	t->tid = (uint32_t)sys0(__NR_gettid);
 	t->sigtable = &PROC->sigtable;

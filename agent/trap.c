@@ -18,9 +18,12 @@
 #include <asm/unistd.h>
 
 #define SI_SECCOMP 1 /* SYS_SECCOMP */
+/* head.S: from the stack pointer after agent_signal() to the frame's ucontext */
+#define TAIL_FRAME 16
 
-/* Called from head.S with the kernel's frame. */
-void agent_signal(int sig, agent_siginfo *info, agent_ucontext *uc);
+/* Called from head.S with the kernel's frame, and before it is left. */
+struct agent_thread *agent_signal(int sig, agent_siginfo *info, agent_ucontext *uc);
+void agent_signal_tail(struct agent_thread *t, agent_ucontext *uc);
 
 /* Make the trap happen again, on the signal stack that sigreturn is about to set. */
 static void replay(struct agent_thread *t, agent_ucontext *uc, int sig, agent_siginfo *info)
@@ -134,11 +137,24 @@ static void outside(struct agent_thread *t, agent_ucontext *uc, int sig, agent_s
 	sig_force(t, uc, sig, info);
 }
 
+/* uc is a context of the agent's own stack: this handler has interrupted another. */
+static bool is_nested(const agent_ucontext *uc)
+{
+	return agent_thread_of((void *)UC_REGS(uc)->sp) != NULL && agent_in_text(UC_REGS(uc)->ip);
+}
+
+/* In a tail that looks (head.S), after its look; RBP: none that does not */
+static bool in_tail(const struct sigcontext_64 *regs)
+{
+	return regs->ip >= (uint64_t)agent_tail_begin && regs->ip < (uint64_t)agent_tail_end &&
+	       regs->bp != 0;
+}
+
 static void dispatch(struct agent_thread *t, agent_ucontext *uc, int sig, agent_siginfo *info)
 {
 	struct sigcontext_64 *regs = UC_REGS(uc);
 	uint64_t restore_mask;
-	bool nested = agent_thread_of((void *)regs->sp) != NULL && agent_in_text(regs->ip);
+	bool nested = is_nested(uc);
 	bool sent = is_sent(sig, info);
 
 	if (!sent && sig == SIGSYS && agent_in_text(regs->ip) && proc_refused(t, uc, info))
@@ -148,34 +164,24 @@ static void dispatch(struct agent_thread *t, agent_ucontext *uc, int sig, agent_
 			return;
 		if (!sent)
 			agent_panic(AGENT_PANIC_NESTED, regs->ip);
-		if (!sig_window_leave(t, uc, &restore_mask)) {
-			if (sig_own_index(sig) < 0)
-				agent_panic(AGENT_PANIC_NESTED, regs->ip);
-			/* sent by someone while we are busy: keep it */
-			t->pending_own |= SIGBIT(sig);
-			t->pending_info[sig_own_index(sig)] = *info;
+		if (in_tail(regs)) {
+			/* its last look was too early */
+			sig_arrived(t, sig, info);
+			regs->sp = regs->bx - TAIL_FRAME;
+			regs->ip = (uint64_t)agent_tail_again;
 			return;
 		}
-		if (sig_own_index(sig) >= 0 && (t->sigmask_own & SIGBIT(sig))) {
-			/* the program has it blocked: its call goes on as if nothing were */
-			t->pending_own |= SIGBIT(sig);
-			t->pending_info[sig_own_index(sig)] = *info;
-			sig_mask_set(t, uc, restore_mask);
-			if ((long)regs->ax == -EINTR) {
-				regs->ip -= 2;
-				regs->ax = t->window.nr;
-			}
-			return;
-		}
-		sig_deliver(t, uc, sig, info, restore_mask);
+		if (sig_window_leave(t, uc, sig, info, &restore_mask))
+			sig_deliver(t, uc, sig, info, restore_mask);
 		return;
 	}
 	/* A clone slot: settled first; what else is sent there waits for its hlt. */
 	if (proc_in_clone_slot(regs->ip)) {
 		if (!sent && sig == SIGSEGV && proc_clone_done(&t, uc))
 			return;
-		t->pending_own |= SIGBIT(sig);
-		t->pending_info[sig_own_index(sig)] = *info;
+		if (sig_own_index(sig) < 0)
+			agent_panic(AGENT_PANIC_CLONE, regs->ip);
+		sig_arrived(t, sig, info);
 		return;
 	}
 	if (agent_in_text(regs->ip)) {
@@ -203,36 +209,61 @@ static void dispatch(struct agent_thread *t, agent_ucontext *uc, int sig, agent_
 	}
 	/* asynchronous, or sent */
 	if (sig_own_index(sig) >= 0 && (t->sigmask_own & SIGBIT(sig))) {
-		t->pending_own |= SIGBIT(sig);
-		t->pending_info[sig_own_index(sig)] = *info;
+		sig_arrived(t, sig, info);
 		return;
 	}
 	sig_deliver(t, uc, sig, info, sig_mask_of(t, uc));
 }
 
-void agent_signal(int sig, agent_siginfo *info, agent_ucontext *uc)
+/**
+ * agent_signal() - a signal that the agent catches
+ * @sig:	its number
+ * @info:	of the kernel's frame
+ * @uc:		of the kernel's frame; sigreturn goes where it says in the end
+ *
+ * Return: the thread, where agent_signal_tail() is to be called before this frame
+ * is left; NULL where another handler of the agent's, a clone slot or death follows.
+ */
+struct agent_thread *agent_signal(int sig, agent_siginfo *info, agent_ucontext *uc)
 {
 	struct agent_thread *t = agent_thread_of(uc);
 
 	if (!t) {
 		t = agent_thread_setup(uc);
 		replay(t, uc, sig, info);
-		return;
+		return NULL;
 	}
 	/*
 	 * The kernel blocks the two while their handler runs, so that senders can
 	 * nest it once and no deeper.  The outermost may itself fault (copy.S).
 	 */
-	if ((sig == SIGSEGV || sig == SIGBUS) && !agent_thread_of((void *)UC_REGS(uc)->sp)) {
-		uint64_t both = SIGBIT(SIGSEGV) | SIGBIT(SIGBUS) | SIGBIT(SIGSYS);
-
-		sys4(__NR_rt_sigprocmask, SIG_UNBLOCK, &both, 0, 8);
-	}
+	if ((sig == SIGSEGV || sig == SIGBUS || t->seccomp) &&
+	    !agent_thread_of((void *)UC_REGS(uc)->sp))
+		sig_unblock_faults(t);
+	if (info->si_code < 0)
+		sig_forward_decode(info);
 	dispatch(t, uc, sig, info);
-	if (t->pending_own & ~t->sigmask_own && !agent_thread_of((void *)UC_REGS(uc)->sp) &&
-	    !agent_in_text(UC_REGS(uc)->ip)) {
-		/* a thread that has just entered leaves again: handlers run outside */
-		enclave_interrupt(t, uc);
-		sig_flush_pending(t, uc);
-	}
+	return is_nested(uc) || proc_in_clone_slot(UC_REGS(uc)->ip) || t->dying ? NULL : t;
+}
+
+/**
+ * agent_signal_tail() - deliver what else has arrived
+ * @t:		this thread
+ * @uc:		the program's, or the enclave's, context
+ *
+ * Called again and again until nothing arrives between it and the return (head.S).
+ */
+void agent_signal_tail(struct agent_thread *t, agent_ucontext *uc)
+{
+	t->sig_check = 0;
+	barrier();
+	sig_settle(t);
+	if (!sig_ready(t) || t->dying)
+		return;
+	/* a thread that was entering, or has just entered, leaves again */
+	if (agent_in_text(UC_REGS(uc)->ip) && !enter_rollback(t, uc))
+		agent_panic(AGENT_PANIC_NESTED, UC_REGS(uc)->ip);
+	t->enter_frame = NULL;
+	enclave_interrupt(t, uc);
+	sig_flush(t, uc);
 }

@@ -26,6 +26,7 @@ OFF(struct agent_enter_frame, altstack, ENTER_ALTSTACK);
 _Static_assert(sizeof(struct agent_enter_frame) == ENTER_SIZE, "enter frame size");
 _Static_assert(ENTER_SIZE + 128 <= ENTER_BELOW, "enter frame leaves the red zone alone");
 OFF(struct agent_thread, enter_frame, THREAD_ENTER_FRAME);
+OFF(struct agent_thread, sig_check, THREAD_SIG_CHECK);
 _Static_assert(sizeof(struct agent_thread) <= PROTO_AGENT_BLOCK_SIZE - THREAD_BLOCK_THREAD,
 	       "agent_thread size");
 _Static_assert(sizeof(struct proto_agent_header) <= PROTO_AGENT_SYSCALL_OFF, "header size");

@@ -35,6 +35,9 @@ enum rule {
 	TRAP_OWN_FD0, /* first argument is one of the agent's descriptors */
 	TRAP_OWN_FD1,
 	TRAP_PRCTL, /* what is virtual of it */
+	TRAP_ARG3, /* that argument, a mask, is not NULL */
+	TRAP_ARG4,
+	TRAP_ARG5,
 	DENY, /* -ENOSYS: would go around the filter */
 };
 
@@ -46,6 +49,9 @@ static const struct {
 	/* masks, handlers, frames: the virtual signal layer */
 	{ SYS_rt_sigaction, TRAP }, { SYS_rt_sigprocmask, TRAP }, { SYS_rt_sigreturn, TRAP },
 	{ SYS_sigaltstack, TRAP }, { SYS_rt_sigsuspend, TRAP },
+	{ SYS_rt_sigtimedwait, TRAP }, { SYS_rt_sigpending, TRAP },
+	{ SYS_ppoll, TRAP_ARG3 }, { SYS_epoll_pwait, TRAP_ARG4 }, { SYS_epoll_pwait2, TRAP_ARG4 },
+	{ SYS_pselect6, TRAP_ARG5 }, { SYS_io_pgetevents, TRAP_ARG5 },
 	/* paths that the machine answers */
 	{ SYS_openat, TRAP }, { SYS_open, TRAP }, { SYS_openat2, TRAP }, { SYS_creat, TRAP },
 	{ SYS_newfstatat, TRAP }, { SYS_stat, TRAP }, { SYS_lstat, TRAP }, { SYS_fstat, TRAP },
@@ -150,6 +156,16 @@ static void argument_test(struct out *o, enum rule rule, int command_fd)
 		jump(o, JEQ, PR_GET_SECCOMP, 3, 0);
 		jump(o, JEQ, PR_SET_NO_NEW_PRIVS, 2, 0);
 		jump(o, JEQ, PR_GET_NO_NEW_PRIVS, 1, 0);
+		ret(o, SECCOMP_RET_ALLOW);
+		break;
+	case TRAP_ARG3:
+	case TRAP_ARG4:
+	case TRAP_ARG5:
+		/* NULL is both halves */
+		load(o, ARG_LO(3 + rule - TRAP_ARG3));
+		jump(o, JEQ, 0, 0, 3);
+		load(o, ARG_LO(3 + rule - TRAP_ARG3) + 4);
+		jump(o, JEQ, 0, 0, 1);
 		ret(o, SECCOMP_RET_ALLOW);
 		break;
 	case TRAP:

@@ -61,6 +61,9 @@ static int at_exec(pid_t pid, const struct inject_target *t, const struct proto_
 		return ret;
 	}
 	word_privileges(pid, t->proc);
+	/* with what came with it, not with what our own INT3 has */
+	if (r.trap_sent)
+		ptrace(PTRACE_SETSIGINFO, pid, 0, &r.trap_info);
 	if (exec->flags & PROTO_EXEC_STOP)
 		ptrace(PTRACE_DETACH, pid, 0, SIGSTOP);
 	else

@@ -47,6 +47,8 @@ int remote_run(struct remote *r, const struct user_regs_struct *regs)
 			return -EFAULT;
 		if (info.si_code == SI_KERNEL) /* INT3 */
 			return 0;
+		if (!r->trap_sent)
+			r->trap_info = info;
 		r->trap_sent = 1;
 	}
 }

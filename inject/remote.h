@@ -3,6 +3,7 @@
 #ifndef INJECT_REMOTE_H
 #define INJECT_REMOTE_H
 
+#include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -16,6 +17,7 @@ struct remote {
 	struct user_regs_struct regs; /* of the program, at the exec stop */
 	uint64_t syscall_addr; /* a SYSCALL instruction in the tracee */
 	int trap_sent; /* a SIGTRAP from elsewhere came, and waits */
+	siginfo_t trap_info; /* what came with it */
 };
 
 /* Wait for the tracee's next stop.  Return: wait status, or -errno (it died). */

@@ -65,11 +65,12 @@ static void die_of(struct agent_thread *t, agent_ucontext *uc, int sig, const ag
 	agent_siginfo copy = *info;
 	uint64_t block = SIGBIT(sig);
 
+	/* pending until our sigreturn: the core shows the program's registers */
+	sys4(__NR_rt_sigprocmask, SIG_BLOCK, &block, 0, 8);
 	sys4(__NR_rt_sigaction, sig, &dfl, 0, 8);
 	uc->uc_sigmask &= ~SIGBIT(sig);
 	t->sigmask_own &= ~SIGBIT(sig);
-	/* pending until our sigreturn: the core shows the program's registers */
-	sys4(__NR_rt_sigprocmask, SIG_BLOCK, &block, 0, 8);
+	t->dying = 1;
 	sys4(__NR_rt_tgsigqueueinfo, sys0(__NR_getpid), t->tid, sig, &copy);
 }
 
@@ -206,24 +207,6 @@ void sig_force(struct agent_thread *t, agent_ucontext *uc, int sig, const agent_
 	sig_deliver(t, uc, sig, info, sig_mask_of(t, uc));
 }
 
-/* Signals of the six that others sent while the program had them blocked. */
-void sig_flush_pending(struct agent_thread *t, agent_ucontext *uc)
-{
-	static const int own[] = {SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGSEGV, SIGSYS};
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_SIZE(own); i++) {
-		uint64_t bit = SIGBIT(own[i]);
-		agent_siginfo info;
-
-		if (!(t->pending_own & bit) || (t->sigmask_own & bit))
-			continue;
-		info = t->pending_info[sig_own_index(own[i])];
-		t->pending_own &= ~bit;
-		sig_deliver(t, uc, own[i], &info, sig_mask_of(t, uc));
-	}
-}
-
 static bool restore_fpstate(agent_ucontext *uc, uint64_t addr)
 {
 	uint64_t size, theirs;
@@ -276,53 +259,4 @@ void sig_do_sigreturn(struct agent_thread *t, agent_ucontext *uc)
 	sig_mask_set(t, uc, copy.uc_sigmask);
 	ss = copy.uc_stack;
 	sig_altstack_set(t, regs->sp, &ss);
-}
-
-/*
- * An asynchronous signal arrived while the agent was in the window.  The trapped
- * call's context becomes the one that the signal interrupts: either the call is
- * to be made again, or it has a result.
- */
-bool sig_window_leave(struct agent_thread *t, agent_ucontext *uc, uint64_t *restore_mask)
-{
-	struct sigcontext_64 *regs = UC_REGS(uc), *outer;
-	uint64_t rip = regs->ip, result;
-	struct agent_window w = t->window;
-	uint64_t size = 0, outer_size = 0;
-	uint8_t *fp, *outer_fp;
-
-	/* the call itself is elsewhere */
-	if (rip == (uint64_t)agent_window_sys)
-		rip = (uint64_t)agent_window_begin;
-	else if (rip == (uint64_t)agent_window_after)
-		rip = (uint64_t)agent_window_back;
-	if (!w.uc || rip < (uint64_t)agent_window_begin || rip >= (uint64_t)agent_window_end)
-		return false;
-	outer = UC_REGS(w.uc);
-	result = rip >= (uint64_t)agent_window_done ? regs->bx : regs->ax;
-	if (rip < (uint64_t)agent_window_back) {
-		outer->ip -= 2; /* the program's own SYSCALL, once more */
-		outer->ax = w.nr;
-	} else {
-		outer->ax = result;
-	}
-	if (w.exec_fd >= 0)
-		proc_exec_abandon(t);
-	t->window.uc = NULL;
-	agent_memcpy(&regs->r8, &outer->r8,
-		     offsetof(struct sigcontext_64, flags) + 8 -
-			     offsetof(struct sigcontext_64, r8));
-	regs->cs = outer->cs;
-	regs->ss = outer->ss;
-	/* the kernel gave our handler the initial state; the program's is in its frame */
-	fp = uc_xsave(uc, &size);
-	outer_fp = uc_xsave(w.uc, &outer_size);
-	if (fp && outer_fp && size == outer_size)
-		agent_memcpy(fp, outer_fp, size);
-	uc->uc_sigmask = w.uc->uc_sigmask;
-	*restore_mask = sig_mask_of(t, uc);
-	/* sigsuspend: the handler runs under its mask, and leaves the old one */
-	if (w.suspend && rip >= (uint64_t)agent_window_back)
-		sig_mask_set(t, uc, w.mask);
-	return true;
 }

@@ -45,6 +45,7 @@ void sig_mask_set(struct agent_thread *t, agent_ucontext *uc, uint64_t mask)
 	mask &= ~(SIGBIT(SIGKILL) | SIGBIT(SIGSTOP));
 	uc->uc_sigmask = mask & ASYNC_SIGNALS;
 	t->sigmask_own = mask & AGENT_SIGNALS;
+	sig_takes(t, ~mask & AGENT_SIGNALS);
 }
 
 #define KERNEL_MIRRORED (SA_RESTART | SA_NOCLDSTOP | SA_NOCLDWAIT)
@@ -60,18 +61,19 @@ static long kernel_action(int sig, const struct agent_sigaction *virtual)
 		k.restorer = (uint64_t)agent_restorer;
 		k.flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER | SA_RESTORER;
 		k.flags |= virtual->flags & KERNEL_MIRRORED;
-		k.mask = ASYNC_SIGNALS;
+		/*
+		 * Sent SIGSEGV and SIGBUS must not nest without end, and no stack is
+		 * deep enough for that: see agent_signal().  Others stay with the
+		 * kernel until the handler returns.
+		 */
+		k.mask = HANDLER_SIGNALS;
 		if (sig == SIGSEGV || sig == SIGBUS) {
-			/*
-			 * Others may send these two faster than a handler returns,
-			 * and no stack is deep enough for that: see agent_signal().
-			 */
 			k.flags &= ~(uint64_t)SA_NODEFER;
 			k.mask = ~0ull;
-		} else {
-			/* the agent itself causes none of these */
-			k.mask |= SIGBIT(SIGILL) | SIGBIT(SIGTRAP) | SIGBIT(SIGFPE);
 		}
+		/* one that is ignored shall not end a read() */
+		if (virtual->handler == (uint64_t)SIG_IGN || virtual->handler == (uint64_t)SIG_DFL)
+			k.flags |= SA_RESTART;
 	}
 	return sys4(__NR_rt_sigaction, sig, &k, 0, 8);
 }
@@ -122,12 +124,12 @@ long sig_do_sigaction(struct agent_thread *t, agent_ucontext *uc)
 		ret = kernel_action(sig, &new);
 		if (!ret)
 			table->action[sig] = new;
+		if (!ret && new.handler == (uint64_t)SIG_IGN && sig_own_index(sig) >= 0)
+			sig_discard(table, sig);
 	}
 	agent_unlock(&table->lock);
 	if (ret)
 		return ret;
-	if (new_addr && new.handler == (uint64_t)SIG_IGN && sig_own_index(sig) >= 0)
-		t->pending_own &= ~SIGBIT(sig); /* ignoring discards what is pending */
 	if (old_addr && !copy_out(old_addr, &old, sizeof(old)))
 		return -EFAULT;
 	return 0;

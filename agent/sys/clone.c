@@ -108,6 +108,7 @@ static void child_process(struct agent_thread *t, uint64_t flags)
 	PROC->exec_users = 0;
 	PROC->ptracer = 0; /* Yama: a relation of the parent's */
 	t->guard_size = 0;
+	sig_forked(t);
 	rpc_forked();
 	mem_forked();
 	for (i = 0; i < PROTO_AGENT_CLONE_COUNT; i++)
@@ -133,10 +134,8 @@ static void child_shared(struct agent_clone_slot *slot, struct agent_thread *t)
 		kept->altstack_flags = t->altstack_flags;
 		kept->no_new_privs = t->no_new_privs;
 		kept->seccomp = t->seccomp;
-		kept->pending_own = t->pending_own;
-		agent_memcpy(kept->pending_info, t->pending_info, sizeof(kept->pending_info));
+		sig_lend(kept, t);
 		t->tid = (uint32_t)sys0(__NR_gettid);
-		t->pending_own = 0;
 		/* the kernel's part of the guard is not inherited (entry/guard.c) */
 		kept->guard_base = t->guard_base;
 		kept->guard_size = t->guard_size;
@@ -147,6 +146,7 @@ static void child_shared(struct agent_clone_slot *slot, struct agent_thread *t)
 	if (!(slot->flags & CLONE_SIGHAND)) {
 		tables->own_table = *parent->sigtable;
 		tables->own_table.lock = 0;
+		tables->own_table.shared.set = 0;
 		t->sigtable = &tables->own_table;
 	} else {
 		t->sigtable = parent->sigtable;
@@ -167,10 +167,9 @@ static void parent_back(struct agent_clone_slot *slot, struct agent_thread *t)
 	t->altstack_flags = kept->altstack_flags;
 	t->no_new_privs = kept->no_new_privs;
 	t->seccomp = kept->seccomp;
-	t->pending_own = kept->pending_own;
 	t->guard_base = kept->guard_base;
 	t->guard_size = kept->guard_size;
-	agent_memcpy(t->pending_info, kept->pending_info, sizeof(t->pending_info));
+	sig_lent_back(t, kept);
 	/* its exec ended in the window */
 	t->window.uc = NULL;
 	proc_exec_vforked(t, slot->flags & CLONE_FILES);

@@ -197,7 +197,7 @@ bool proc_refused(struct agent_thread *t, agent_ucontext *uc, const agent_siginf
 		proc_clone_refused(uc, t);
 	} else if (regs->ip == (uint64_t)agent_window_after) {
 		/* RAX is the call's number again, which is its "result" */
-		if (!sig_window_leave(t, uc, &mask))
+		if (!sig_window_take(t, uc, SIGSYS, &mask))
 			return false;
 		sig_mask_set(t, uc, mask);
 	} else {

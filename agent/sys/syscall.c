@@ -4,7 +4,7 @@
  *
  * The handler emulates, answers, or makes the call itself from the head page.
  * Calls that may sleep are made in the window, where asynchronous signals are
- * let in; a signal there takes the trapped context over (signal/deliver.c).
+ * let in; a signal there takes the trapped context over (signal/window.c).
  */
 #include "../agent.h"
 
@@ -19,71 +19,6 @@ long agent_pass(agent_ucontext *uc)
 	return agent_syscall_for((long)UC_REGS(uc)->ax, (long)uc_arg(uc, 0), (long)uc_arg(uc, 1),
 				 (long)uc_arg(uc, 2), (long)uc_arg(uc, 3), (long)uc_arg(uc, 4),
 				 (long)uc_arg(uc, 5));
-}
-
-/* In the window */
-long agent_reissue(struct agent_thread *t, agent_ucontext *uc)
-{
-	uint64_t args[6], mask = uc->uc_sigmask & ASYNC_SIGNALS, blocked = ASYNC_SIGNALS;
-	long ret;
-	int i;
-
-	for (i = 0; i < 6; i++)
-		args[i] = uc_arg(uc, i);
-	t->window.nr = UC_REGS(uc)->ax;
-	t->window.suspend = 0;
-	barrier();
-	t->window.uc = uc;
-	ret = agent_window_call((long)t->window.nr, args, &mask, &blocked);
-	t->window.uc = NULL;
-	return ret;
-}
-
-/*
- * One of the six that the wanted mask lets in, pending: the call is over, and the
- * handler runs under that mask.
- */
-static bool suspend_pending(struct agent_thread *t, agent_ucontext *uc, uint64_t wanted)
-{
-	uint64_t ready = t->pending_own & ~wanted, old = sig_mask_of(t, uc);
-	agent_siginfo info;
-	int sig;
-
-	if (!ready)
-		return false;
-	sig = __builtin_ctzll(ready) + 1;
-	info = t->pending_info[sig_own_index(sig)];
-	t->pending_own &= ~SIGBIT(sig);
-	UC_REGS(uc)->ax = (uint64_t)-EINTR;
-	sig_mask_set(t, uc, wanted);
-	sig_deliver(t, uc, sig, &info, old);
-	return true;
-}
-
-static long do_sigsuspend(struct agent_thread *t, agent_ucontext *uc)
-{
-	uint64_t args[6] = {0}, mask = uc->uc_sigmask & ASYNC_SIGNALS, blocked = ASYNC_SIGNALS;
-	uint64_t wanted, async;
-	long ret;
-
-	if (uc_arg(uc, 1) != 8)
-		return -EINVAL;
-	if (!copy_in(&wanted, uc_arg(uc, 0), sizeof(wanted)))
-		return -EFAULT;
-	if (suspend_pending(t, uc, wanted))
-		return -EINTR;
-	async = wanted & ASYNC_SIGNALS;
-	args[0] = (uint64_t)&async;
-	args[1] = 8;
-	t->window.nr = UC_REGS(uc)->ax;
-	t->window.mask = wanted;
-	t->window.suspend = 1;
-	barrier();
-	t->window.uc = uc;
-	ret = agent_window_call(__NR_rt_sigsuspend, args, &mask, &blocked);
-	t->window.uc = NULL;
-	t->window.suspend = 0;
-	return ret;
 }
 
 /* The agent's descriptors look closed, and cannot be closed. */
@@ -144,7 +79,20 @@ static bool simple_call(struct agent_thread *t, agent_ucontext *uc, long *ret)
 		*ret = sig_do_sigaltstack(t, uc);
 		return true;
 	case __NR_rt_sigsuspend:
-		*ret = do_sigsuspend(t, uc);
+		*ret = sig_do_sigsuspend(t, uc);
+		return true;
+	case __NR_rt_sigtimedwait:
+		*ret = sig_do_sigtimedwait(t, uc);
+		return true;
+	case __NR_rt_sigpending:
+		*ret = sig_do_sigpending(t, uc);
+		return true;
+	case __NR_ppoll:
+	case __NR_pselect6:
+	case __NR_epoll_pwait:
+	case __NR_epoll_pwait2:
+	case __NR_io_pgetevents:
+		*ret = sig_do_masked(t, uc);
 		return true;
 	case __NR_mmap:
 		*ret = mem_do_mmap(t, uc);
@@ -242,6 +190,7 @@ void agent_do_syscall(struct agent_thread *t, agent_ucontext *uc, const agent_si
 		proc_do_clone(t, uc);
 		return;
 	case __NR_exit:
+		sig_thread_exit(t);
 		/* a vfork child only borrows its block (sys/clone.c) */
 		agent_thread_exit(t->sigtable == &PROC->sigtable || t->sigtable == &t->own_table
 					  ? &t->in_use

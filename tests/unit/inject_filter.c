@@ -82,12 +82,14 @@ static uint32_t ask(int nr, uint64_t ip, uint64_t a0, uint64_t a1, uint64_t a3)
 }
 
 static const int trapped[] = {
-	SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_rt_sigreturn, SYS_sigaltstack, SYS_rt_sigsuspend,
-	SYS_open,	  SYS_openat,	      SYS_openat2,	SYS_stat,	 SYS_lstat,
-	SYS_fstat,	  SYS_newfstatat,     SYS_statx,	SYS_access,	 SYS_faccessat,
-	SYS_faccessat2,	  SYS_readlink,	      SYS_readlinkat,	SYS_clone,	 SYS_clone3,
-	SYS_fork,	  SYS_vfork,	      SYS_execve,	SYS_execveat,	 SYS_exit,
-	SYS_close_range,  SYS_seccomp,
+	SYS_rt_sigaction,  SYS_rt_sigprocmask, SYS_rt_sigreturn,    SYS_sigaltstack,
+	SYS_rt_sigsuspend, SYS_open,	       SYS_openat,	    SYS_openat2,
+	SYS_stat,	   SYS_lstat,	       SYS_fstat,	    SYS_newfstatat,
+	SYS_statx,	   SYS_access,	       SYS_faccessat,	    SYS_faccessat2,
+	SYS_readlink,	   SYS_readlinkat,     SYS_clone,	    SYS_clone3,
+	SYS_fork,	   SYS_vfork,	       SYS_execve,	    SYS_execveat,
+	SYS_exit,	   SYS_close_range,    SYS_rt_sigtimedwait, SYS_rt_sigpending,
+	SYS_seccomp,
 };
 
 TEST(program_calls_trap)
@@ -133,6 +135,38 @@ TEST(mmap_traps_for_files_only)
 	CHECK_EQ(ask(SYS_mmap, PROGRAM_IP, 0, 0, MAP_PRIVATE), SECCOMP_RET_TRAP);
 	CHECK_EQ(ask(SYS_mmap, PROGRAM_IP, 0, 0, MAP_SHARED), SECCOMP_RET_TRAP);
 	CHECK_EQ(ask(SYS_mmap, PROTO_AGENT_BASE, 0, 0, MAP_SHARED), SECCOMP_RET_ALLOW);
+}
+
+/* Only with a mask: either half of the pointer */
+TEST(calls_with_a_mask_trap)
+{
+	static const struct {
+		int nr, arg;
+	} call[] = {
+		{SYS_ppoll, 3},	       {SYS_pselect6, 5},      {SYS_epoll_pwait, 4},
+		{SYS_epoll_pwait2, 4}, {SYS_io_pgetevents, 5},
+	};
+
+	build();
+	for (size_t i = 0; i < sizeof(call) / sizeof(call[0]); i++) {
+		struct seccomp_data d = {
+			.nr = call[i].nr,
+			.arch = AUDIT_ARCH_X86_64,
+			.instruction_pointer = PROGRAM_IP,
+			.args = {1, 1, 1, 1, 1, 1},
+		};
+
+		CHECK_EQ(run(&d), SECCOMP_RET_TRAP);
+		d.args[call[i].arg] = 1ull << 32;
+		CHECK_EQ(run(&d), SECCOMP_RET_TRAP);
+		d.args[call[i].arg] = 1ull << 31;
+		CHECK_EQ(run(&d), SECCOMP_RET_TRAP);
+		d.args[call[i].arg] = 0;
+		CHECK_EQ(run(&d), SECCOMP_RET_ALLOW);
+		d.args[call[i].arg] = 1;
+		d.instruction_pointer = PROTO_AGENT_BASE;
+		CHECK_EQ(run(&d), SECCOMP_RET_ALLOW);
+	}
 }
 
 TEST(ioctl_traps_for_sgx_only)
