@@ -203,11 +203,6 @@ void lp_eenter_undo(struct sgx_tcs_slot *tcs, uint32_t owner)
 				    __ATOMIC_RELAXED);
 }
 
-static bool opt_in(const struct sgx_tcs_slot *tcs)
-{
-	return tcs->flags & SGX_TCS_DBGOPTIN_BIT;
-}
-
 /* CR_SAVE_* and the AEP, from the registers of outside */
 static void save_outside(struct lp_state *lp, const struct lp_secs *secs, struct sgx_tcs_slot *tcs,
 			 const struct lp_gprs *outside)
@@ -218,6 +213,8 @@ static void save_outside(struct lp_state *lp, const struct lp_secs *secs, struct
 	lp->save_fsbase = outside->fsbase;
 	lp->save_gsbase = outside->gsbase;
 	lp->save_tf = outside->rflags & LP_RFLAGS_TF;
+	/* a debugger may change it while the thread is inside: the entry's counts */
+	lp->dbgoptin = __atomic_load_n(&tcs->flags, __ATOMIC_RELAXED) & SGX_TCS_DBGOPTIN_BIT;
 	tcs->aep = outside->rcx;
 }
 
@@ -236,7 +233,7 @@ static void restore_outside(const struct lp_state *lp, struct lp_gprs *regs)
 {
 	regs->fsbase = lp->save_fsbase;
 	regs->gsbase = lp->save_gsbase;
-	if (!opt_in(lp->tcs))
+	if (!lp->dbgoptin)
 		regs->rflags = (regs->rflags & ~LP_RFLAGS_TF) | lp->save_tf;
 }
 
@@ -264,7 +261,7 @@ void lp_eenter(struct lp_state *lp, const struct lp_secs *secs, struct sgx_tcs_s
 	regs->fsbase = secs->base + tcs->ofsbase;
 	regs->gsbase = secs->base + tcs->ogsbase;
 	/* An opt-out entry makes the enclave one instruction to a debugger. */
-	if (!opt_in(tcs))
+	if (!lp->dbgoptin)
 		regs->rflags &= ~LP_RFLAGS_TF;
 
 	enter_mode(lp, tcs);
@@ -294,7 +291,7 @@ struct cpu_result lp_eresume(struct lp_state *lp, const struct lp_secs *secs,
 	if ((rflags & LP_RFLAGS_IOPL) == LP_RFLAGS_IOPL)
 		take |= LP_RFLAGS_IF;
 	rflags = (rflags & ~(take | LP_RFLAGS_VM)) | (frame.rflags & take);
-	if (!opt_in(tcs))
+	if (!lp->dbgoptin)
 		rflags &= ~LP_RFLAGS_TF;
 
 	cpu_copy(regs, &frame, GPRS_SHARED_SIZE);

@@ -376,6 +376,31 @@ void enclave_host_tcs_publish(struct sgx_encl *sgx, uint64_t offset, const struc
 }
 
 /**
+ * enclave_host_tcs_debug() - sgx_host_ops.tcs_debug
+ * @sgx:	enclave, created
+ * @offset:	of a TCS page in the ELRANGE
+ * @tcs:	its bytes
+ * @write:	FLAGS have changed; else the changing fields are wanted
+ */
+void enclave_host_tcs_debug(struct sgx_encl *sgx, uint64_t offset, struct sgx_tcs *tcs, bool write)
+{
+	struct enclave *e = sgx_encl_host(sgx);
+	struct sgx_tcs_slot *t;
+
+	if (!e->tcs || offset >= e->size)
+		return;
+	t = &e->tcs[offset >> SGX_PAGE_SHIFT];
+	if (write) {
+		/* a thread inside has the flags of its entry */
+		__atomic_store_n(&t->flags, tcs->flags, __ATOMIC_RELAXED);
+		return;
+	}
+	tcs->state = __atomic_load_n(&t->state, __ATOMIC_RELAXED) > SGX_TCS_FREE;
+	tcs->cssa = __atomic_load_n(&t->cssa, __ATOMIC_RELAXED);
+	tcs->aep = __atomic_load_n(&t->aep, __ATOMIC_RELAXED);
+}
+
+/**
  * enclave_counters() - entries, exits and AEXs of an enclave so far
  * @e:	enclave
  * @c:	added to

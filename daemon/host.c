@@ -108,6 +108,7 @@ const struct sgx_host_ops host_ops = {
 	.encl_free = enclave_host_free,
 	.epc_mem = &memory_ops,
 	.tcs_publish = enclave_host_tcs_publish,
+	.tcs_debug = enclave_host_tcs_debug,
 	.page_grant = mm_page_grant,
 	.log = host_log,
 };

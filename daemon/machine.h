@@ -168,6 +168,7 @@ void enclave_inotify_ready(struct machine *m, struct source *s, uint32_t events)
 int enclave_host_memory(struct sgx_encl *sgx);
 void enclave_host_free(struct sgx_encl *sgx);
 void enclave_host_tcs_publish(struct sgx_encl *sgx, uint64_t offset, const struct sgx_tcs *tcs);
+void enclave_host_tcs_debug(struct sgx_encl *sgx, uint64_t offset, struct sgx_tcs *tcs, bool write);
 
 /* --- client.c ------------------------------------------------------------------- */
 

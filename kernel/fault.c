@@ -98,17 +98,25 @@ int sgx_access(struct sgx_encl *encl, uint64_t addr, uint64_t *data, bool write)
 {
 	struct cpu_package *pkg = encl->sgx->pkg;
 	uint32_t offset = addr & (SGX_PAGE_SIZE - 1);
+	uint64_t page_offset = (addr & SGX_PAGE_MASK) - encl->base;
 	struct sgx_encl_page *page;
+	struct sgx_tcs *tcs = NULL;
 	int ret = -EFAULT;
 
 	if (!(sgx_encl_flags(encl) & SGX_ENCL_DEBUG))
 		return -EFAULT;
 	pthread_mutex_lock(&encl->lock);
 	page = sgx_encl_find_page(encl, addr & SGX_PAGE_MASK);
+	if (page && page->type == SGX_PT_TCS)
+		tcs = (void *)pkg->mem->bytes(pkg->mem_ctx, page->epc);
+	if (tcs && !write)
+		encl->sgx->ops->tcs_debug(encl, page_offset, tcs, false);
 	if (page && write)
 		ret = __edbgwr(pkg, page->epc, offset, *data) ? -EIO : 0;
 	else if (page)
 		ret = __edbgrd(pkg, page->epc, offset, data) ? -EIO : 0;
+	if (tcs && write && !ret)
+		encl->sgx->ops->tcs_debug(encl, page_offset, tcs, true);
 	pthread_mutex_unlock(&encl->lock);
 	return ret;
 }

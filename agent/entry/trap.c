@@ -223,7 +223,7 @@ static struct cpu_result enclu_inside(struct agent_thread *t, agent_ucontext *uc
 
 static bool opt_in(const struct agent_thread *t)
 {
-	return t->lp.tcs->flags & SGX_TCS_DBGOPTIN_BIT;
+	return t->lp.dbgoptin;
 }
 
 /* Is the instruction at RIP #UD in enclave mode? */

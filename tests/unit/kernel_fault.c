@@ -261,6 +261,16 @@ TEST(access_reads_and_writes_a_debug_enclave)
 	CHECK_EQ(sgx_access(e.encl, TCS_ADDR + 32, &back, true), -EIO);
 	data = SGX_TCS_DBGOPTIN_BIT;
 	CHECK_EQ(sgx_access(e.encl, TCS_ADDR + 8, &data, true), 0);
+	CHECK_EQ(k->tcs_flags, SGX_TCS_DBGOPTIN_BIT);
+	data = 0;
+	CHECK_EQ(sgx_access(e.encl, TCS_ADDR + 8, &data, true), 0);
+	CHECK_EQ(k->tcs_flags, 0);
+	/* CSSA and AEP are the slot's; NSSA, beside CSSA, is the page's */
+	CHECK_EQ(sgx_access(e.encl, TCS_ADDR + 24, &back, false), 0);
+	CHECK_EQ((uint32_t)back, KFX_SLOT_CSSA);
+	CHECK(back >> 32);
+	CHECK_EQ(sgx_access(e.encl, TCS_ADDR + 40, &back, false), 0);
+	CHECK_EQ(back, KFX_SLOT_AEP);
 	CHECK_EQ(sgx_access(e.encl, RW_ADDR + 1, &back, false), -EIO);
 	CHECK_EQ(sgx_access(e.encl, NO_ADDR, &back, false), -EFAULT);
 	CHECK_EQ(sgx_access(e.encl, KFX_BASE + KFX_SIZE, &back, false), -EFAULT);

@@ -38,6 +38,10 @@
 
 #define KFX_PROVISION_FD 77
 
+/* What the host's TCS slots hold */
+#define KFX_SLOT_CSSA 3u
+#define KFX_SLOT_AEP  0x1234560ull
+
 /* What a page of user memory lacks */
 #define KFX_NO_READ    1u
 #define KFX_NO_WRITE   2u
@@ -81,6 +85,7 @@ struct kfx {
 	int encl_memory;
 	bool busy; /* a thread is inside, says the host */
 	unsigned int logs, encl_memories, encl_frees, tcs_live;
+	uint64_t tcs_flags; /* last written by a debugger */
 	char last_log[128];
 };
 

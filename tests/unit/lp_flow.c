@@ -257,7 +257,10 @@ TEST(lp_tf)
 				CHECK_EQ(fx.regs.rflags & tf, optin ? tf_out : 0);
 
 				fx.regs.rflags = (fx.regs.rflags & ~tf) | tf_in;
+				/* what a debugger writes now is for the next entry */
+				fx.tcs.flags = !optin;
 				fx_interrupt(&fx);
+				fx.tcs.flags = optin;
 				CHECK_EQ(fx.regs.rflags & tf, after);
 				CHECK_EQ(fx.gpr[0].rflags & tf, 0);
 

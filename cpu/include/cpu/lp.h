@@ -110,6 +110,7 @@ struct lp_state {
 	uint64_t aep;
 	uint64_t save_fsbase, save_gsbase;
 	uint64_t save_tf; /* RFLAGS.TF outside */
+	uint64_t dbgoptin; /* CR_DBGOPTIN: TCS.FLAGS.DBGOPTIN at the entry */
 };
 
 /* Why an AEX happens, before it is put into EXITINFO and EXINFO. */

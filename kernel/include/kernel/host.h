@@ -60,6 +60,13 @@ struct sgx_host_ops {
 	 */
 	void (*tcs_publish)(struct sgx_encl *encl, uint64_t offset, const struct sgx_tcs *tcs);
 	/*
+	 * A debugger looks at a TCS page, whose changing fields are in the slot.
+	 * write false: put CSSA, AEP and STATE into tcs, before it is read; true:
+	 * FLAGS of tcs, which was written, are the slot's from the next entry on.
+	 * Called with encl->lock held.
+	 */
+	void (*tcs_debug)(struct sgx_encl *encl, uint64_t offset, struct sgx_tcs *tcs, bool write);
+	/*
 	 * Let mm see the resident page at addr (one page), writable or not.
 	 * Called with encl->lock held: it stays resident meanwhile.
 	 * Return: 0; -EAGAIN where the mapping changed meanwhile (the access is
