@@ -114,4 +114,42 @@ encl_enclu_site:
 	ret
 	.size	encl_enclu, . - encl_enclu
 
+/*
+ * The same with TF from the instruction before ENCLU on; a SIGTRAP handler takes it
+ * away, at step_enclu_end or before.  EEXIT may come with any RSP.
+ */
+	.globl	step_enclu, step_enclu_site, step_enclu_end
+	.type	step_enclu, @function
+step_enclu:
+	push	%rbx
+	push	%rbp
+	push	%r12
+	push	%r13
+	push	%r14
+	push	%r15
+	mov	%edi, %eax
+	mov	%rsi, %rbx
+	mov	%rcx, %rdi
+	mov	%rdx, %rcx
+	mov	%rsp, step_rsp(%rip)
+	pushfq
+	orl	$0x100, (%rsp)
+	popfq
+step_enclu_site:
+	.byte	0x0f, 0x01, 0xd7
+	mov	step_rsp(%rip), %rsp
+	mov	%rsi, %rax
+	pop	%r15
+step_enclu_end:
+	pop	%r14
+	pop	%r13
+	pop	%r12
+	pop	%rbp
+	pop	%rbx
+	ret
+	.size	step_enclu, . - step_enclu
+
+	.local	step_rsp
+	.comm	step_rsp, 8, 8
+
 	.section .note.GNU-stack, "", @progbits

@@ -134,6 +134,9 @@ int encl_vdso_call_on(struct encl_regs *regs, unsigned int leaf, struct sgx_encl
 void *encl_vdso(void); /* __vdso_sgx_enter_enclave */
 uint64_t encl_enclu(unsigned int leaf, uint64_t rbx, uint64_t aep, uint64_t op);
 extern const uint8_t encl_enclu_site[];
+/* encl_enclu() with TF from there on; the handler of SIGTRAP is to end it */
+uint64_t step_enclu(unsigned int leaf, uint64_t rbx, uint64_t aep, uint64_t op);
+extern const uint8_t step_enclu_site[], step_enclu_end[];
 
 struct encl_op {
 	struct encl_regs regs;
