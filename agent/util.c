@@ -43,6 +43,7 @@ void agent_memcpy(void *dst, const void *src, uint64_t size)
 
 /* gcc and clang call these for structure copies, also freestanding. */
 void *memcpy(void *dst, const void *src, size_t size);
+void *memmove(void *dst, const void *src, size_t size);
 void *memset(void *dst, int c, size_t size);
 
 void *memcpy(void *dst, const void *src, size_t size)
@@ -51,6 +52,22 @@ void *memcpy(void *dst, const void *src, size_t size)
 	return dst;
 }
 
+void *memmove(void *dst, const void *src, size_t size)
+{
+	uint8_t *d = dst;
+	const uint8_t *s = src;
+
+	if ((uintptr_t)dst - (uintptr_t)src >= size) {
+		agent_memcpy(dst, src, size);
+		return dst;
+	}
+	/* it overlaps, and must be copied from its end; the loop stays a loop */
+	while (size--) {
+		d[size] = s[size];
+		barrier();
+	}
+	return dst;
+}
 void *memset(void *dst, int c, size_t size)
 {
 	agent_memset(dst, c, size);

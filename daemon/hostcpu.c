@@ -2,7 +2,10 @@
 /* The host's processor, and what the machine makes of it. */
 #include "machine.h"
 
+#include <inject/cpuid.h>
+
 #include <cpuid.h>
+#include <link.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -80,16 +83,30 @@ static uint32_t host_tsc_khz(void)
 	return (uint32_t)(bogomips * 500 + 0.5);
 }
 
+/* The agent asks for the name of each file that it does not know: libc every time */
+static int leave_libc(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	const char *name = strrchr(info->dlpi_name, '/');
+
+	if (name && !strncmp(name, "/libc.so.", 9))
+		inject_cpuid_leave(info->dlpi_name);
+	return 0;
+}
+
 static void native(uint32_t leaf, uint32_t subleaf, struct cpu_cpuid *regs)
 {
 	__cpuid_count(leaf, subleaf, regs->eax, regs->ebx, regs->ecx, regs->edx);
 }
 
 /**
- * hostcpu_view() - CPUID as the machine's processes see it
+ * hostcpu_view() - CPUID as the machine's processes see it, and how they get to
  * @m: with its package
  */
 void hostcpu_view(struct machine *m)
 {
 	cpu_cpuid_view_init(&m->cpuid, &m->pkg, native, m->intel, m->intel ? host_tsc_khz() : 0);
+	inject_cpuid_view(&m->cpuid, sizeof(m->cpuid));
+	/* before there are threads: it takes a child */
+	inject_cpuid_can_fault();
+	dl_iterate_phdr(leave_libc, NULL);
 }

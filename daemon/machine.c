@@ -60,7 +60,6 @@ static int make_package(struct machine *m, struct daemon_ready *ready)
 	cpu_package_init(&m->pkg, &config, fuses, boot);
 	explicit_bzero(fuses, sizeof(fuses));
 	hostcpu_view(m);
-	inject_cpuid_view(&m->cpuid, sizeof(m->cpuid));
 	m->sgx = sgx_init(&m->pkg, &host_ops, m);
 	return m->sgx ? 0 : -ENOMEM;
 }
@@ -170,8 +169,6 @@ int machine_init(struct machine *m, const struct daemon_options *options,
 	cpu_set_t cpus;
 	int ret;
 
-	/* before there are threads: it takes a child */
-	inject_cpuid_can_fault();
 	m->name = options->name;
 	m->epc_size = options->epc_size;
 	m->intel = options->intel;

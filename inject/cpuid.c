@@ -8,11 +8,11 @@
  *
  * What we start from should be true: a function's start and extent as the
  * linker wrote it down, in .symtab and .dynsym (STT_FUNC and STT_GNU_IFUNC with
- * a size) and in the FDEs of .eh_frame, which survive strip. What
- * follows from there is in cpuid_walk.c: control flow, not mere decoding from
+ * a size), in the FDEs of .eh_frame and in the table of Go's runtime, which
+ * survive strip. What follows from there is in cpuid_walk.c: control flow, not mere decoding from
  * the start to the end, because almost any bytes are instructions.
  *
- * Not found: code in stripped files without .eh_frame (Go), blocks entered only
+ * Not found: code in stripped files without .eh_frame, blocks entered only
  * by the unwinder (C++ catch) or from another function (all but the first block
  * of a .cold part), and code that is not in the file.
  *
@@ -234,10 +234,25 @@ static bool section(const struct scan *s, const Elf64_Ehdr *eh, unsigned int i, 
 	return true;
 }
 
-/* One symbol table of each kind, and .eh_frame where the program headers had none. */
+/* Is that its name, and all of it in the file? */
+static bool is_section(const struct scan *s, const Elf64_Shdr *str, const Elf64_Shdr *sh,
+		       const char *name)
+{
+	size_t size = strlen(name) + 1;
+
+	return sh->sh_type != SHT_NOBITS && sh->sh_name < str->sh_size &&
+	       str->sh_size - sh->sh_name >= size &&
+	       !memcmp(s->image + str->sh_offset + sh->sh_name, name, size) &&
+	       in_image(s, sh->sh_offset, sh->sh_size);
+}
+
+/*
+ * One symbol table of each kind, .eh_frame where the program headers had none, and
+ * Go's table.
+ */
 static void read_sections(struct scan *s, const Elf64_Ehdr *eh, bool want_eh_frame)
 {
-	static const char name[] = ".eh_frame";
+	bool want_go = true;
 	bool symtab = false, dynsym = false;
 	Elf64_Shdr sh, str;
 	unsigned int i;
@@ -251,10 +266,10 @@ static void read_sections(struct scan *s, const Elf64_Ehdr *eh, bool want_eh_fra
 		} else if (sh.sh_type == SHT_DYNSYM && !dynsym) {
 			dynsym = true;
 			add_symbols(s, &sh);
-		} else if (want_eh_frame && sh.sh_type != SHT_NOBITS && sh.sh_name < str.sh_size &&
-			   str.sh_size - sh.sh_name >= sizeof(name) &&
-			   !memcmp(s->image + str.sh_offset + sh.sh_name, name, sizeof(name)) &&
-			   in_image(s, sh.sh_offset, sh.sh_size)) {
+		} else if (want_go && is_section(s, &str, &sh, ".gopclntab")) {
+			want_go = false;
+			cpuid_gopclntab(s, sh.sh_offset, sh.sh_size);
+		} else if (want_eh_frame && is_section(s, &str, &sh, ".eh_frame")) {
 			want_eh_frame = false;
 			cpuid_eh_frame(s, sh.sh_offset, sh.sh_size, sh.sh_addr);
 		}

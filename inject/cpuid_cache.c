@@ -182,6 +182,27 @@ long inject_cpuid_file(int fd, const struct stat *st, bool library, uint32_t **r
 	return count;
 }
 
+void inject_cpuid_leave(const char *path)
+{
+	struct scanned *s, *other;
+	struct proto_file_id id;
+	struct stat st;
+
+	if (stat(path, &st) || !S_ISREG(st.st_mode))
+		return;
+	id = file_id(&st);
+	s = calloc(1, sizeof(*s));
+	if (!s)
+		return;
+	s->id = id;
+	s->library = true;
+	pthread_mutex_lock(&cache_lock);
+	other = take(&id);
+	put_first(s);
+	pthread_mutex_unlock(&cache_lock);
+	free(other);
+}
+
 void cpuid_known(struct proto_cpuid_known *known)
 {
 	known->file_count = known->site_count = 0;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Between the parts of inject_cpuid_scan(): cpuid.c reads the ELF file and finds
- * byte pairs and functions, cpuid_frames.c functions in .eh_frame, and
- * cpuid_walk.c decodes the functions.
+ * byte pairs and functions, cpuid_frames.c functions in .eh_frame, cpuid_go.c
+ * those of Go, and cpuid_walk.c decodes the functions.
  */
 #ifndef INJECT_CPUID_WALK_H
 #define INJECT_CPUID_WALK_H
@@ -82,6 +82,12 @@ bool cpuid_eh_frame_hdr(struct scan *s, uint64_t vaddr);
  * @vaddr: its address
  */
 void cpuid_eh_frame(struct scan *s, uint64_t off, uint64_t size, uint64_t vaddr);
+
+/**
+ * cpuid_gopclntab() - the functions of a Go program
+ * @off, @size: of the section .gopclntab in the image, which has all of it
+ */
+void cpuid_gopclntab(struct scan *s, uint64_t off, uint64_t size);
 
 /**
  * cpuid_walk_funcs() - decode s->func, mark s->cand

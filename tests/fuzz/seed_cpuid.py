@@ -9,6 +9,7 @@ NAMES, SYMS, SHDRS, HDR, FRAME, TABLE, CODE = 0xF0, 0x100, 0x130, 0x1F0, 0x200, 
 DATA = 0x400000  # address of offset 0; code is mapped 64 KiB higher
 TEXT = DATA + 0x10000 + CODE
 
+GO = 16  # in the code: where the table of Go's runtime is
 PLAIN = bytes.fromhex("89f8 0fa2 c3")
 LOOKALIKES = bytes.fromhex("7403 0fa2c3 b80fa20000 8b800fa20000 e802000000 0fa2 58 0fa2 c3 0fa20000")
 # lea table(%rip), %rax; jmp *%rax; cpuid; ret; cpuid; ret
@@ -25,6 +26,7 @@ def elf(code, how, kind=3, table=b"", cie=b"\1zR\0\1\x78\x10\1\x1b", absolute=Fa
         "symtab": (0, 2, 0, 0, 0, SYMS, 48, 0, 0, 8, 24),
         "dynsym": (0, 11, 0, 0, 0, SYMS, 48, 0, 0, 8, 24),
         "section": (1, 1, 0, 2, DATA + FRAME, FRAME, TABLE - FRAME, 0, 0, 8, 0),
+        "go": (1, 1, 0, 2, TEXT + GO, CODE + GO, len(code) - GO, 0, 0, 8, 0),
     }
     out = bytearray(CODE)
     head = b"\x7fELF\2\1\1" + bytes(9) + struct.pack(
@@ -37,9 +39,11 @@ def elf(code, how, kind=3, table=b"", cie=b"\1zR\0\1\x78\x10\1\x1b", absolute=Fa
         out[at:at + len(data)] = data
 
     put(0, head)
-    put(NAMES, b"\0.eh_frame\0")
+    names = b"\0.gopclntab\0" if how == "go" else b"\0.eh_frame\0"
+    put(NAMES, names)
     put(SYMS + 24, struct.pack("<IBBHQQ", 0, 0x12, 0, 2, TEXT, len(code)))
-    put(SHDRS + 64, struct.pack("<IIQQQQIIQQ", 0, 3, 0, 0, NAMES, 11, 0, 0, 1, 0))
+    put(SHDRS + 64, struct.pack("<IIQQQQIIQQ", 0, 3, 0, 0, NAMES, len(names), 0, 0, 1,
+                                 0))
     if how in sections:
         s = sections[how]
         put(SHDRS + 128, struct.pack("<IIQQQQIIQQ", s[0], s[1], s[3], s[4], s[5], s[6], 0, 0, s[9],
@@ -57,6 +61,9 @@ def elf(code, how, kind=3, table=b"", cie=b"\1zR\0\1\x78\x10\1\x1b", absolute=Fa
     return bytes(out) + code
 
 
+# Go 1.20: one function, of the size of PLAIN
+PCLNTAB = struct.pack("<IBBBBQQQQQQQQIII", 0xFFFFFFF1, 0, 0, 1, 8, 1, 0, TEXT, 0, 0, 0, 0, 72, 0, 0,
+                      len(PLAIN))
 RELATIVE = struct.pack("<ii", TEXT + 9 - DATA - TABLE, TEXT + 12 - DATA - TABLE)
 FILES = {
     "symtab": elf(PLAIN, "symtab"),
@@ -68,6 +75,7 @@ FILES = {
     "absolute": elf(PLAIN, "hdr", kind=2, cie=b"\1\0\1\x78\x10", absolute=True),
     "switch": elf(SWITCH, "hdr", table=RELATIVE),
     "switch-absolute": elf(ABSOLUTE, "symtab", kind=2, table=struct.pack("<Q", TEXT + 7)),
+    "go": elf(PLAIN.ljust(GO, b"\xcc") + PCLNTAB, "go", kind=2),
     "no-instruction": elf(bytes.fromhex("0fa2 06 c3"), "symtab"),
 }
 

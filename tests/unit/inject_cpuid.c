@@ -34,6 +34,7 @@ enum source {
 	BY_DYNSYM,
 	BY_FDE_HDR, /* PT_GNU_EH_FRAME, no sections */
 	BY_FDE_SECTION,
+	BY_GO, /* in files at fixed addresses only */
 };
 
 struct image {
@@ -89,11 +90,24 @@ static void put_eh_frame(struct image *im, const struct cfi *c, uint64_t start, 
 	put(im, EH_HDR + 4, &word, 4);
 }
 
+/* Two functions; the text begins before the code, and the first one is before it too. */
+static void put_pclntab(struct image *im, uint64_t start, uint64_t size)
+{
+	const uint64_t text = CODE_VADDR - 16, count = 2, table = 80;
+	const uint32_t entries[] = {0, 7, (uint32_t)(16 + start), 9, (uint32_t)(16 + start + size)};
+
+	put(im, EH_FRAME, "\xf1\xff\xff\xff\0\0\1\x08", 8);
+	put(im, EH_FRAME + 8, &count, 8);
+	put(im, EH_FRAME + 24, &text, 8);
+	put(im, EH_FRAME + 64, &table, 8);
+	put(im, EH_FRAME + table, entries, sizeof(entries));
+}
+
 /* @code at CODE; one function, @start and @size in it. */
 static void make(struct image *im, enum source how, const void *code, size_t code_size,
 		 uint64_t start, uint64_t size)
 {
-	static const char names[] = "\0.eh_frame\0";
+	static const char names[] = "\0.eh_frame\0.gopclntab\0";
 	Elf64_Ehdr eh = {
 		.e_ident = {ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB, 1},
 		.e_type = ET_DYN,
@@ -157,6 +171,17 @@ static void make(struct image *im, enum source how, const void *code, size_t cod
 			.sh_addr = EH_VADDR,
 			.sh_size = STRTAB - EH_FRAME,
 		};
+		break;
+	case BY_GO:
+		sh[2] = (Elf64_Shdr){
+			.sh_type = SHT_PROGBITS,
+			.sh_name = 11,
+			.sh_offset = EH_FRAME,
+			.sh_addr = EH_VADDR,
+			.sh_size = STRTAB - EH_FRAME,
+		};
+		eh.e_type = ET_EXEC;
+		put_pclntab(im, start, size);
 		break;
 	}
 	if (how == BY_FDE_HDR || how == BY_FDE_SECTION)
@@ -264,7 +289,7 @@ TEST(cpuid_sources)
 	enum source how;
 	struct image im;
 
-	for (how = BY_SYMBOL; how <= BY_FDE_SECTION; how++) {
+	for (how = BY_SYMBOL; how <= BY_GO; how++) {
 		make(&im, how, code, sizeof(code) - 1, 4, 3);
 		CHECK_EQ(scan(&im), AT(4));
 		make(&im, how, code, sizeof(code) - 1, 4, 0);
@@ -277,6 +302,40 @@ TEST(cpuid_sources)
 		/* 0F in the function, A2 behind it */
 		make(&im, how, code, sizeof(code) - 1, 6, 2);
 		CHECK_EQ(scan(&im), 0);
+	}
+}
+
+TEST(cpuid_go)
+{
+	static const char code[] = "\x0f\xa2\xc3\xcc\x0f\xa2\xc3";
+	static const struct {
+		size_t at;
+		const char *bytes;
+		size_t size;
+	} bad[] = {
+		{0, "\xf2", 1}, /* magic */
+		{4, "\1", 1},
+		{6, "\4", 1}, /* quantum */
+		{7, "\4", 1}, /* pointers */
+		{8, "\0\0\0\0\0\0\0\x10", 8}, /* functions */
+		{64, "\xff\xff\xff\xff\xff\xff\xff\xff", 8}, /* table */
+		{64, "\xdd\1", 2}, /* three bytes before the end */
+		{24, "\0\0\0\0", 4}, /* text */
+		{88, "\xff\xff\xff\xff", 4}, /* starts behind its end */
+	};
+	struct image im;
+
+	make(&im, BY_GO, code, sizeof(code) - 1, 4, 3);
+	CHECK_EQ(scan(&im), AT(4));
+	put(&im, EH_FRAME, "\xf0", 1); /* Go 1.18 */
+	CHECK_EQ(scan(&im), AT(4));
+	set_type(&im, ET_DYN);
+	CHECK_EQ(scan(&im), 0);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		make(&im, BY_GO, code, sizeof(code) - 1, 4, 3);
+		put(&im, EH_FRAME + bad[i].at, bad[i].bytes, bad[i].size);
+		if (scan(&im))
+			FAIL("%zu: found", i);
 	}
 }
 

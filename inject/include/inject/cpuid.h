@@ -43,6 +43,14 @@ int inject_cpuid_can_fault(void);
  */
 long inject_cpuid_file(int fd, const struct stat *st, bool library, uint32_t **ret_offsets);
 
+/**
+ * inject_cpuid_leave() - a library whose CPUID instructions are left as they are
+ * @path: of it
+ *
+ * Context: any thread.
+ */
+void inject_cpuid_leave(const char *path);
+
 /* Forget all files.  Context: no other thread uses them. */
 void inject_cpuid_forget(void);
 
