@@ -403,6 +403,7 @@ enum fault_result encl_fault(struct agent_thread *t, agent_ucontext *uc, int sig
 			     uint32_t *error_code, bool enclave_mode);
 long mem_do_mmap(struct agent_thread *t, agent_ucontext *uc);
 long mem_do_munmap(agent_ucontext *uc);
+long mem_do_mlock(struct agent_thread *t, agent_ucontext *uc);
 long mem_do_mprotect(agent_ucontext *uc);
 long mem_do_mremap(agent_ucontext *uc);
 long mem_do_madvise(agent_ucontext *uc);
@@ -472,6 +473,8 @@ long rpc_recv_private(int sock, struct proto_msg *msg, int *fds, uint32_t *count
 void agent_do_syscall(struct agent_thread *t, agent_ucontext *uc, const agent_siginfo *info);
 long path_do_open(struct agent_thread *t, agent_ucontext *uc, bool *done);
 bool path_do_other(agent_ucontext *uc, long *ret);
+bool dev_is_path(int fd);
+bool dev_do_file(agent_ucontext *uc, long *ret);
 long dev_do_ioctl(struct agent_thread *t, agent_ucontext *uc, bool *done);
 /* st_dev of every memfd of the system */
 uint64_t dev_of_memfds(void);

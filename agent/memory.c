@@ -128,7 +128,7 @@ static long encl_mmap(agent_ucontext *uc, int fd, uint64_t id)
 	if (!(flags & MAP_FIXED)) {
 		/* find the place first; NOREPLACE is the kernel's to decide */
 		ret = sys6(__NR_mmap, addr, size, PROT_NONE,
-			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE |
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | (flags & MAP_32BIT) |
 				   (fixed ? MAP_FIXED_NOREPLACE : 0),
 			   -1, 0);
 		if (is_error(ret))
@@ -140,8 +140,10 @@ static long encl_mmap(agent_ucontext *uc, int fd, uint64_t id)
 		addr = (uint64_t)ret;
 	}
 	ret = tell_map(id, addr, size, prot, 0);
+	/* again: it may have been dropped before this was told */
+	e = ret ? NULL : encl_attach(id, false);
 	if (!ret)
-		ret = map_range(e, fd, addr, addr + size, prot);
+		ret = e ? map_range(e, fd, addr, addr + size, prot) : -ENOMEM;
 	if (ret < 0) {
 		if (!(flags & MAP_FIXED))
 			sys2(__NR_munmap, addr, size);
@@ -150,38 +152,86 @@ static long encl_mmap(agent_ucontext *uc, int fd, uint64_t id)
 	return (long)addr;
 }
 
+static bool range_ok(uint64_t start, uint64_t size)
+{
+	return !(start & ~SGX_PAGE_MASK) && size && start + size > start;
+}
+
 /* The range overlaps the ELRANGE of e */
 static bool overlaps(const struct agent_encl *e, uint64_t start, uint64_t end)
 {
 	return e->id && e->created && start < e->secs.base + e->secs.size && end > e->secs.base;
 }
 
-static void tell_unmap(uint64_t start, uint64_t end)
+/* Return: pages of e that this process maps now, after size bytes at start are gone */
+static uint64_t unmap_one(const struct agent_encl *e, uint64_t start, uint64_t size)
+{
+	struct proto_slot *slot = rpc_begin(PROTO_OP_UNMAP, e->id);
+	uint64_t left = 1;
+
+	if (!slot)
+		return left;
+	slot->a0 = start;
+	slot->a1 = size;
+	slot->a2 = size ? 0 : PROTO_UNMAP_ASK;
+	if (rpc_call(slot) == 0)
+		left = slot->r0;
+	rpc_end(slot);
+	return left;
+}
+
+/*
+ * [start, end) is about to go.  Told first: once it is unmapped another thread may
+ * map there again, and that record is to stay.  Return: is an enclave unmapped?
+ */
+static bool tell_unmap(uint64_t start, uint64_t end)
+{
+	bool last = false;
+	uint32_t i;
+
+	for (i = 0; i < PROC->encl_count; i++)
+		if (overlaps(&PROC->encl[i], start, end))
+			last |= !unmap_one(&PROC->encl[i], start, end - start);
+	return last;
+}
+
+/* It is gone; and of an enclave nothing is left, if no thread has mapped it since. */
+static void forget_unmapped(uint64_t start, uint64_t end)
 {
 	uint32_t i;
 
+	agent_lock(&PROC->encl_lock);
 	for (i = 0; i < PROC->encl_count; i++) {
 		struct agent_encl *e = &PROC->encl[i];
-		struct proto_slot *slot;
-		long ret;
+
+		/* encl_mmap() attaches after it has told: it finds the entry, or makes one */
+		if (overlaps(e, start, end) && !unmap_one(e, 0, 0))
+			encl_drop(e);
+	}
+	agent_unlock(&PROC->encl_lock);
+}
+
+/* It did not go: the kernel refused.  What is there is told again. */
+static void still_mapped(uint64_t start, uint64_t end)
+{
+	struct vma_range r[64];
+	uint32_t i;
+	long n, k;
+
+	for (i = 0; i < PROC->encl_count; i++) {
+		const struct agent_encl *e = &PROC->encl[i];
+		uint64_t from = start;
 
 		if (!overlaps(e, start, end))
 			continue;
-		slot = rpc_begin(PROTO_OP_UNMAP, e->id);
-		if (!slot)
-			continue;
-		slot->a0 = start;
-		slot->a1 = end - start;
-		ret = rpc_call(slot);
-		/* r0: pages that this process still maps */
-		if (ret == 0 && slot->r0 == 0) {
-			rpc_end(slot);
-			agent_lock(&PROC->encl_lock);
-			encl_drop(e);
-			agent_unlock(&PROC->encl_lock);
-			continue;
-		}
-		rpc_end(slot);
+		do {
+			n = vmas_of(e->id, from, end, r, ARRAY_SIZE(r));
+			for (k = 0; k < n; k++) {
+				from = r[k].end;
+				tell_map(e->id, r[k].start, from - r[k].start, r[k].prot,
+					 PROTO_MAP_INHERITED);
+			}
+		} while (n == ARRAY_SIZE(r));
 	}
 }
 
@@ -213,20 +263,25 @@ void mem_created(const struct agent_encl *e, int fd)
 long mem_do_mmap(struct agent_thread *t, agent_ucontext *uc)
 {
 	int fd = (int)uc_arg(uc, 4);
-	uint64_t id, prot = uc_arg(uc, 2);
+	uint64_t id, prot = uc_arg(uc, 2), start = uc_arg(uc, 0), size = PAGE_UP(uc_arg(uc, 1));
+	bool replaces = (uc_arg(uc, 3) & MAP_FIXED) && range_ok(start, size);
 	long ret;
 
-	switch (dev_of_fd(fd, &id)) {
+	switch (uc_arg(uc, 3) & MAP_ANONYMOUS ? PROTO_DEV_NONE : dev_of_fd(fd, &id)) {
 	case PROTO_DEV_ENCLAVE:
 		return encl_mmap(uc, fd, id);
 	case PROTO_DEV_PROVISION:
-		return -ENODEV;
+		return dev_is_path(fd) ? -EBADF : -ENODEV;
 	default:
 		break;
 	}
+	if (replaces)
+		tell_unmap(start, start + size);
 	ret = agent_pass(uc);
+	if (replaces && is_error(ret))
+		still_mapped(start, start + size);
 	if (!is_error(ret) && (prot & PROT_EXEC) && !PROC->cpuid_faulting &&
-	    (uc_arg(uc, 3) & MAP_TYPE) == MAP_PRIVATE)
+	    (uc_arg(uc, 3) & (MAP_TYPE | MAP_ANONYMOUS)) == MAP_PRIVATE)
 		cpuid_patch_mapping(fd, (uint64_t)ret, uc_arg(uc, 1), uc_arg(uc, 5),
 				    (uint32_t)prot);
 	return ret;
@@ -235,14 +290,18 @@ long mem_do_mmap(struct agent_thread *t, agent_ucontext *uc)
 long mem_do_munmap(agent_ucontext *uc)
 {
 	uint64_t start = uc_arg(uc, 0), size = PAGE_UP(uc_arg(uc, 1));
+	bool last;
+	long ret;
 
-	/*
-	 * Told first: once it is unmapped another thread may map there again, and
-	 * that record is to stay.  What the kernel will refuse is not told.
-	 */
-	if (!(start & ~SGX_PAGE_MASK) && size && start + size > start)
-		tell_unmap(start, start + size);
-	return agent_pass(uc);
+	if (!range_ok(start, size))
+		return agent_pass(uc);
+	last = tell_unmap(start, start + size);
+	ret = agent_pass(uc);
+	if (is_error(ret))
+		still_mapped(start, start + size);
+	else if (last)
+		forget_unmapped(start, start + size);
+	return ret;
 }
 
 long mem_do_mprotect(agent_ucontext *uc)
@@ -280,12 +339,53 @@ static bool touches_enclave(uint64_t start, uint64_t size)
 /* Linux: enclave VMAs are VM_PFNMAP | VM_DONTEXPAND: they do not grow or move. */
 long mem_do_mremap(agent_ucontext *uc)
 {
+	uint64_t to = uc_arg(uc, 4), size = PAGE_UP(uc_arg(uc, 2));
+	long ret;
+
 	if (touches_enclave(uc_arg(uc, 0), uc_arg(uc, 1)))
 		return -EFAULT;
-	if (uc_arg(uc, 3) & MREMAP_FIXED)
-		/* what is there goes */
-		tell_unmap(uc_arg(uc, 4), uc_arg(uc, 4) + PAGE_UP(uc_arg(uc, 2)));
-	return agent_pass(uc);
+	if (!(uc_arg(uc, 3) & MREMAP_FIXED) || !range_ok(to, size))
+		return agent_pass(uc);
+	/* what is there goes */
+	tell_unmap(to, to + size);
+	ret = agent_pass(uc);
+	if (is_error(ret))
+		still_mapped(to, to + size);
+	return ret;
+}
+
+/*
+ * Linux: VM_IO and VM_PFNMAP mappings are not locked, and not brought in; the
+ * rest of the range is.
+ */
+long mem_do_mlock(struct agent_thread *t, agent_ucontext *uc)
+{
+	uint64_t from = uc_arg(uc, 0) & SGX_PAGE_MASK, to = PAGE_UP(uc_arg(uc, 0) + uc_arg(uc, 1));
+	uint64_t flags = UC_REGS(uc)->ax == __NR_mlock2 ? uc_arg(uc, 2) : 0;
+	uint32_t i;
+
+	if (to < from || (flags & ~(uint64_t)MLOCK_ONFAULT) || !touches_enclave(from, to - from))
+		return agent_reissue(t, uc);
+	while (from < to) {
+		uint64_t stop = to, next = to;
+		long ret = 0;
+
+		/* the enclave that comes first */
+		for (i = 0; i < PROC->encl_count; i++) {
+			const struct agent_encl *e = &PROC->encl[i];
+
+			if (overlaps(e, from, to) && e->secs.base < stop) {
+				stop = e->secs.base > from ? e->secs.base : from;
+				next = e->secs.base + e->secs.size;
+			}
+		}
+		if (stop > from)
+			ret = sys3(UC_REGS(uc)->ax, from, stop - from, flags);
+		if (ret < 0)
+			return ret;
+		from = next;
+	}
+	return 0;
 }
 
 /* Linux: VM_IO | VM_PFNMAP refuses what would free, share, copy or collapse. */

@@ -127,45 +127,6 @@ static long install_filter(const struct proto_agent_params *params)
 	return sys3(__NR_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog);
 }
 
-/*
- * The second stage: memory calls, once this process has an enclave.  The same
- * test as in inject/filter.c: from the head page they pass.
- */
-void mem_filter_stage2(void)
-{
-	const uint32_t lo = (uint32_t)PROTO_AGENT_BASE, hi = (uint32_t)(PROTO_AGENT_BASE >> 32);
-	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0xc000003e, 0, 11),
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_pkey_mprotect, 4, 0),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_mprotect, 3, 0),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_munmap, 2, 0),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_mremap, 1, 0),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_madvise, 0, 5),
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
-			 offsetof(struct seccomp_data, instruction_pointer) + 4),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, hi, 0, 4),
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
-			 offsetof(struct seccomp_data, instruction_pointer)),
-		BPF_STMT(BPF_ALU | BPF_SUB | BPF_K, lo),
-		BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, PROTO_AGENT_HEAD_SIZE, 1, 0),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP),
-	};
-	struct sock_fprog prog = {.len = ARRAY_SIZE(code), .filter = code};
-	uint32_t zero = 0;
-
-	if (!__atomic_compare_exchange_n(&PROC->filter_stage2, &zero, 1, false, __ATOMIC_ACQ_REL,
-					 __ATOMIC_RELAXED))
-		return;
-	/* a thread with filters of its own cannot be made to have ours */
-	if (sys3(__NR_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &prog) != 0 &&
-	    sys3(__NR_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog) == 0)
-		agent_say("other threads have seccomp filters of their own: their mprotect and "
-			  "munmap of enclave memory are not seen");
-}
-
 static long fail(struct proto_agent_params *params, long ret, uint64_t what)
 {
 	params->status = ret;

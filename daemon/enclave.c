@@ -81,12 +81,13 @@ static void destroy(struct enclave *e)
 /**
  * enclave_open() - open("/dev/sgx_enclave")
  * @m:		machine
+ * @flags:	O_*; of these O_NONBLOCK and O_SYNC stay with the descriptor
  * @ret_encl:	receives it, with a reference for enclave_put()
  * @ret_fd:	the descriptor for the program; closing every copy ends the enclave
  *
  * Return: 0, or -errno.
  */
-int enclave_open(struct machine *m, struct enclave **ret_encl, int *ret_fd)
+int enclave_open(struct machine *m, int flags, struct enclave **ret_encl, int *ret_fd)
 {
 	struct enclave *e = calloc(1, sizeof(*e));
 	struct stat st;
@@ -122,8 +123,12 @@ int enclave_open(struct machine *m, struct enclave **ret_encl, int *ret_fd)
 	m->enclaves_created++;
 	pthread_mutex_unlock(&m->lock);
 
-	/* From here on its close releases the enclave, and nothing else does */
-	fd = reopen(e->memfd, O_RDWR);
+	/*
+	 * From here on its close releases the enclave, and nothing else does.
+	 * With O_APPEND a write is one beyond the end, which the seal of CREATE
+	 * forbids: no write() changes a page.
+	 */
+	fd = reopen(e->memfd, O_RDWR | O_APPEND | (flags & (O_NONBLOCK | O_SYNC)));
 	if (fd < 0) {
 		ret = -errno;
 		pthread_mutex_lock(&m->lock);
@@ -245,7 +250,8 @@ int enclave_host_memory(struct sgx_encl *sgx)
 	e->base = info.base;
 	e->size = info.size;
 	pages = e->size / SGX_PAGE_SIZE;
-	if (ftruncate(e->memfd, (off_t)e->size))
+	/* nothing is in it, whatever a program has written before */
+	if (ftruncate(e->memfd, 0) || ftruncate(e->memfd, (off_t)e->size))
 		return -ENOMEM;
 	e->slot_of = mmap(NULL, pages * sizeof(*e->slot_of), PROT_READ | PROT_WRITE,
 			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);

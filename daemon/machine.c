@@ -123,6 +123,10 @@ static int make_provision(struct machine *m)
 		return -errno;
 	m->provision_dev = st.st_dev;
 	m->provision_ino = st.st_ino;
+	m->node_fd = memfd_create("/dev/sgx_enclave", MFD_CLOEXEC);
+	if (m->node_fd < 0 || fstat(m->node_fd, &st))
+		return -errno;
+	m->node_ino = st.st_ino;
 	return 0;
 }
 
@@ -173,7 +177,7 @@ int machine_init(struct machine *m, const struct daemon_options *options,
 	m->epc_size = options->epc_size;
 	m->intel = options->intel;
 	m->epoll = m->inotify.fd = m->signals.fd = m->wakeup.fd = m->listener.fd = -1;
-	m->lock_fd = m->dir_fd = m->page_fd = m->provision_fd = -1;
+	m->lock_fd = m->dir_fd = m->page_fd = m->provision_fd = m->node_fd = -1;
 	m->memory.uffd = -1;
 	pthread_mutex_init(&m->lock, NULL);
 	prefill_init(m);
@@ -249,6 +253,7 @@ void machine_exit(struct machine *m)
 	paths_close_machine(m);
 	close_if(m->listener.fd);
 	close_if(m->provision_fd);
+	close_if(m->node_fd);
 	close_if(m->page_fd);
 	close_if(m->signals.fd);
 	close_if(m->inotify.fd);

@@ -151,7 +151,7 @@ struct enclave_record {
 };
 #define PAST_ENCLAVES 16u
 
-int enclave_open(struct machine *m, struct enclave **ret_encl, int *ret_fd);
+int enclave_open(struct machine *m, int flags, struct enclave **ret_encl, int *ret_fd);
 struct enclave *enclave_get(struct machine *m, uint64_t ino);
 void enclave_put(struct enclave *e);
 /* Every enclave, with a reference to each; free() the array.  NULL: none. */
@@ -304,6 +304,8 @@ struct machine {
 	struct proto_machine_page *page;
 	int provision_fd;
 	uint64_t provision_dev, provision_ino;
+	int node_fd; /* what O_PATH opens of /dev/sgx_enclave are of */
+	uint64_t node_ino;
 
 	int epoll;
 	struct source listener, inotify, signals, wakeup;

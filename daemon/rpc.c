@@ -48,33 +48,39 @@ static int send_fd(struct sgx_call *call, int fd)
 static int64_t serve_open(struct sgx_call *call)
 {
 	struct machine *m = call->client->machine;
-	struct enclave *e;
+	int flags = (int)call->slot.a1, fd, ret;
+	struct enclave *e = NULL;
 	char path[32];
-	int fd, ret;
 
 	switch (call->slot.a0) {
 	case PROTO_DEV_ENCLAVE:
-		ret = enclave_open(m, &e, &fd);
+		if (flags & O_PATH) {
+			snprintf(path, sizeof(path), "/proc/self/fd/%d", m->node_fd);
+			fd = open(path, O_PATH | O_CLOEXEC);
+			call->slot.r0 = m->node_ino;
+			break;
+		}
+		ret = enclave_open(m, flags, &e, &fd);
 		if (ret)
 			return ret;
 		call->slot.r0 = e->ino;
-		ret = client_attach(call->client, e);
-		if (!ret)
-			ret = send_fd(call, fd);
-		enclave_put(e);
 		break;
 	case PROTO_DEV_PROVISION:
 		snprintf(path, sizeof(path), "/proc/self/fd/%d", m->provision_fd);
-		fd = open(path, (int)(call->slot.a1 & O_ACCMODE) | O_CLOEXEC);
-		if (fd < 0)
-			return -errno;
+		fd = open(path, (flags & (O_ACCMODE | O_PATH)) | O_CLOEXEC);
 		call->slot.r0 = m->provision_ino;
-		ret = send_fd(call, fd);
 		break;
 	default:
 		return -ENXIO;
 	}
+	if (fd < 0)
+		return -errno;
+	ret = e ? client_attach(call->client, e) : 0;
+	if (!ret)
+		ret = send_fd(call, fd);
 	close(fd); /* not sent: this was the last, and the enclave ends */
+	if (e)
+		enclave_put(e);
 	return ret;
 }
 
@@ -87,6 +93,10 @@ static int64_t serve_lookup(struct sgx_call *call)
 
 	if (dev == m->provision_dev && ino == m->provision_ino) {
 		call->slot.r0 = PROTO_DEV_PROVISION;
+		return (int64_t)ino;
+	}
+	if (dev == m->provision_dev && ino == m->node_ino) {
+		call->slot.r0 = PROTO_DEV_NODE;
 		return (int64_t)ino;
 	}
 	e = enclave_get(m, ino);
@@ -277,12 +287,13 @@ static int64_t serve_map(struct sgx_call *call)
 
 static int64_t serve_unmap(struct sgx_call *call)
 {
-	int ret;
+	int ret = 0;
 
-	if (!range_ok(call->slot.a0, call->slot.a1))
-		return -EINVAL;
-	ret = mm_remove(&call->client->mm, call->slot.a0, call->slot.a0 + call->slot.a1);
-
+	if (!(call->slot.a2 & PROTO_UNMAP_ASK)) {
+		if (!range_ok(call->slot.a0, call->slot.a1))
+			return -EINVAL;
+		ret = mm_remove(&call->client->mm, call->slot.a0, call->slot.a0 + call->slot.a1);
+	}
 	call->slot.r0 = mm_mapped_pages(&call->client->mm, call->slot.encl);
 	return ret;
 }

@@ -15,6 +15,7 @@
 #include <asm/sgx.h>
 #include <asm/stat.h>
 #include <asm/unistd.h>
+#include <linux/fcntl.h>
 
 /* The first piece of an ADD_PAGES of more than one */
 #define FIRST_PAGES 16u
@@ -62,6 +63,12 @@ int dev_of_fd(int fd, uint64_t *id)
 		kind = (int)slot->r0;
 	rpc_end(slot);
 	return kind;
+}
+
+/* Opened with O_PATH: nothing but its identity counts */
+bool dev_is_path(int fd)
+{
+	return sys2(__NR_fcntl, fd, F_GETFL) & O_PATH;
 }
 
 /* Fetch size bytes at uaddr into the slot as one more segment. */
@@ -272,7 +279,8 @@ static long other_ioctl(agent_ucontext *uc, int fd, uint64_t id, uint32_t cmd, u
 		p = fetch(slot, arg, sizeof(struct sgx_enclave_provision));
 		if (p) {
 			agent_memcpy(&inner, p, 8);
-			if (dev_of_fd((int)inner, &unused) == PROTO_DEV_PROVISION)
+			if (dev_of_fd((int)inner, &unused) == PROTO_DEV_PROVISION &&
+			    !dev_is_path((int)inner))
 				slot->a2 |= PROTO_IOCTL_PROVISION_FD;
 		}
 		break;
@@ -322,10 +330,37 @@ long dev_do_ioctl(struct agent_thread *t, agent_ucontext *uc, bool *done)
 			ret = (long)UC_REGS(uc)->ax;
 		}
 		return ret;
-	case PROTO_DEV_PROVISION:
-		return -ENOTTY;
 	default:
+		/* a memfd has no ioctls: what the kernel says is right for the others */
 		*done = false;
 		return 0;
 	}
+}
+
+/*
+ * Calls that a memfd takes and a character device does not; the order of checks
+ * is the kernel's.  False: not an enclave.
+ */
+bool dev_do_file(agent_ucontext *uc, long *ret)
+{
+	int fd = (int)uc_arg(uc, 0), cmd = (int)uc_arg(uc, 1);
+	uint64_t id;
+
+	/* the others of fcntl are any file's */
+	if (UC_REGS(uc)->ax == __NR_fcntl && cmd != F_ADD_SEALS && cmd != F_GET_SEALS)
+		return false;
+	switch (dev_of_fd(fd, &id)) {
+	case PROTO_DEV_ENCLAVE:
+	case PROTO_DEV_PROVISION:
+		break;
+	default:
+		return false;
+	}
+	if (dev_is_path(fd))
+		return false;
+	*ret = -EINVAL;
+	if (UC_REGS(uc)->ax == __NR_fallocate && (int64_t)uc_arg(uc, 2) >= 0 &&
+	    (int64_t)uc_arg(uc, 3) > 0)
+		*ret = -ENODEV;
+	return true;
 }

@@ -1,75 +1,21 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Paths that the machine answers: the device files, and what tools look at to
- * find SGX.  Absolute paths only, compared by prefix; everything else goes to
- * the kernel as it is.
+ * find SGX (find.c).  Everything else goes to the kernel as it is.
  */
-#include "../agent.h"
+#include "path.h"
 
 #include <linux/fcntl.h>
 #include <asm/stat.h>
 #include <asm/unistd.h>
 #include <linux/memfd.h>
+#include <linux/openat2.h>
 #include <linux/stat.h>
 
-#define ENCLAVE_PATH	"/dev/sgx_enclave"
-#define PROVISION_PATH	"/dev/sgx_provision"
-#define CPUINFO_PATH	"/proc/cpuinfo"
-#define NODE_PREFIX	"/sys/devices/system/node/node"
-#define NODE_SUFFIX	"/x86/sgx_total_bytes"
 #define MISC_MAJOR	10
 #define ENCLAVE_MINOR	125
 #define PROVISION_MINOR 126
 #define X_OK		1
-
-enum answer {
-	ANSWER_NONE = 0,
-	ANSWER_ENCLAVE,
-	ANSWER_PROVISION,
-	ANSWER_CPUINFO,
-	ANSWER_EPC_SIZE,
-};
-
-static enum answer answer_of(const char *path)
-{
-	const char *p;
-
-	if (agent_streq(path, ENCLAVE_PATH))
-		return ANSWER_ENCLAVE;
-	if (agent_streq(path, PROVISION_PATH))
-		return ANSWER_PROVISION;
-	if (agent_streq(path, CPUINFO_PATH))
-		return ANSWER_CPUINFO;
-	if (!agent_starts(path, NODE_PREFIX))
-		return ANSWER_NONE;
-	p = path + sizeof(NODE_PREFIX) - 1;
-	/* the machine's EPC is one section, on node 0 */
-	return agent_streq(p, "0" NODE_SUFFIX) ? ANSWER_EPC_SIZE : ANSWER_NONE;
-}
-
-/* The first bytes of a path; longer ones are none of ours. */
-static enum answer answer_at(uint64_t uaddr)
-{
-	char path[64];
-	uint32_t i;
-
-	for (i = 0; i < sizeof(path); i++) {
-		/* byte by byte at page ends only: a path may end at its page's */
-		uint64_t room = SGX_PAGE_SIZE - ((uaddr + i) & (SGX_PAGE_SIZE - 1));
-		uint64_t want = MIN(room, sizeof(path) - i), k;
-
-		if (!copy_in(path + i, uaddr + i, want))
-			return ANSWER_NONE;
-		for (k = 0; k < want; k++)
-			if (!path[i + k])
-				return answer_of(path);
-		/* most paths are settled by their first bytes */
-		if (path[0] != '/')
-			return ANSWER_NONE;
-		i += (uint32_t)want - 1;
-	}
-	return ANSWER_NONE;
-}
 
 static long open_device(enum answer a, uint64_t flags)
 {
@@ -77,10 +23,10 @@ static long open_device(enum answer a, uint64_t flags)
 	int fd;
 	long ret;
 
-	/* O_DIRECTORY and O_CREAT|O_EXCL on a character device */
-	if (flags & O_DIRECTORY)
+	if (a == ANSWER_NOTDIR || (flags & O_DIRECTORY))
 		return -ENOTDIR;
-	if ((flags & O_CREAT) && (flags & O_EXCL))
+	/* with O_PATH the others mean nothing */
+	if (!(flags & O_PATH) && (flags & O_CREAT) && (flags & O_EXCL))
 		return -EEXIST;
 	slot = rpc_begin(PROTO_OP_OPEN, 0);
 	if (!slot)
@@ -123,32 +69,60 @@ static long open_text(enum answer a, uint64_t flags)
 	return fd;
 }
 
+/* What a device file says to the arguments of openat2 that others do not have */
+static long check_how(agent_ucontext *uc, struct open_how *how)
+{
+	uint64_t size = uc_arg(uc, 3);
+
+	if (size < sizeof(*how))
+		return -EINVAL;
+	if (!copy_in(how, uc_arg(uc, 2), sizeof(*how)))
+		return -EFAULT;
+	return how->mode && !(how->flags & O_CREAT) ? -EINVAL : 0;
+}
+
 /* open, openat, openat2, creat.  *done: answered. */
 long path_do_open(struct agent_thread *t, agent_ucontext *uc, bool *done)
 {
-	uint64_t nr = UC_REGS(uc)->ax, path, flags;
+	struct lookup at = {.dirfd = AT_FDCWD};
+	struct open_how how = {0};
+	uint64_t path;
 	enum answer a;
 
-	if (nr == __NR_open || nr == __NR_creat) {
+	*done = false;
+	switch (UC_REGS(uc)->ax) {
+	case __NR_open:
 		path = uc_arg(uc, 0);
-		flags = nr == __NR_open ? uc_arg(uc, 1) : O_CREAT | O_WRONLY | O_TRUNC;
-	} else if (nr == __NR_openat) {
+		how.flags = uc_arg(uc, 1);
+		break;
+	case __NR_creat:
+		path = uc_arg(uc, 0);
+		how.flags = O_CREAT | O_WRONLY | O_TRUNC;
+		break;
+	case __NR_openat:
+		at.dirfd = (int)uc_arg(uc, 0);
 		path = uc_arg(uc, 1);
-		flags = uc_arg(uc, 2);
-	} else {
+		how.flags = uc_arg(uc, 2);
+		break;
+	default:
+		at.dirfd = (int)uc_arg(uc, 0);
 		path = uc_arg(uc, 1);
-		if (!copy_in(&flags, uc_arg(uc, 2), sizeof(flags)))
-			flags = 0;
+		if (check_how(uc, &how) < 0)
+			return 0;
+		at.resolve = how.resolve;
+		break;
 	}
-	a = answer_at(path);
+	at.nofollow = how.flags & O_NOFOLLOW;
+	a = path_find(&at, path);
 	*done = true;
 	switch (a) {
 	case ANSWER_ENCLAVE:
 	case ANSWER_PROVISION:
-		return open_device(a, flags);
+	case ANSWER_NOTDIR:
+		return open_device(a, how.flags);
 	case ANSWER_CPUINFO:
 	case ANSWER_EPC_SIZE:
-		return open_text(a, flags);
+		return open_text(a, how.flags);
 	default:
 		*done = false;
 		return 0;
@@ -219,6 +193,7 @@ static enum answer answer_of_fd(int fd)
 
 	switch (dev_of_fd(fd, &id)) {
 	case PROTO_DEV_ENCLAVE:
+	case PROTO_DEV_NODE:
 		return ANSWER_ENCLAVE;
 	case PROTO_DEV_PROVISION:
 		return ANSWER_PROVISION;
@@ -234,41 +209,102 @@ static bool empty_path(uint64_t uaddr)
 	return !uaddr || (copy_in(&c, uaddr, 1) && !c);
 }
 
+/* The answer that a call asks for: by descriptor, or by path */
+static enum answer answer_of(agent_ucontext *uc)
+{
+	uint64_t nr = UC_REGS(uc)->ax, flags = 0;
+	struct lookup at = {.dirfd = AT_FDCWD};
+
+	switch (nr) {
+	case __NR_fstat:
+		return answer_of_fd((int)uc_arg(uc, 0));
+	case __NR_lstat:
+	case __NR_readlink:
+	case __NR_lgetxattr:
+	case __NR_llistxattr:
+		at.nofollow = true;
+		break;
+	case __NR_newfstatat:
+	case __NR_faccessat2:
+		flags = uc_arg(uc, 3);
+		break;
+	case __NR_statx:
+		flags = uc_arg(uc, 2);
+		break;
+	case __NR_readlinkat:
+		flags = AT_SYMLINK_NOFOLLOW;
+		break;
+	case __NR_faccessat:
+		break;
+	default:
+		return path_find(&at, uc_arg(uc, 0));
+	}
+	if (at.nofollow)
+		return path_find(&at, uc_arg(uc, 0));
+	if ((flags & AT_EMPTY_PATH) && empty_path(uc_arg(uc, 1)))
+		return answer_of_fd((int)uc_arg(uc, 0));
+	at.dirfd = (int)uc_arg(uc, 0);
+	at.nofollow = flags & AT_SYMLINK_NOFOLLOW;
+	return path_find(&at, uc_arg(uc, 1));
+}
+
+/*
+ * readlink and readlinkat of anything else: a descriptor of ours is a link to the
+ * device, and not to what it is here.
+ */
+static long read_link(agent_ucontext *uc)
+{
+	bool at = UC_REGS(uc)->ax == __NR_readlinkat;
+	uint64_t buf = uc_arg(uc, at ? 2 : 1), size = uc_arg(uc, at ? 3 : 2);
+	char text[64], old[64], head[sizeof(MEMFD_LINK)];
+	uint64_t kept = MIN((uint32_t)size, sizeof(old)), n;
+	const char *name;
+	long ret, len;
+
+	/* what Linux would leave as it is of the program's buffer */
+	if ((int)size <= 0 || !copy_in(old, buf, kept))
+		kept = 0;
+	ret = agent_pass(uc);
+	if (ret <= 0)
+		return ret;
+	n = MIN((uint64_t)ret, sizeof(MEMFD_LINK) - 1);
+	if (!copy_in(head, buf, n))
+		return ret;
+	head[n] = 0;
+	if (!agent_starts(MEMFD_LINK, head))
+		return ret;
+	/* all of it, whatever room the program has */
+	len = at ? sys4(__NR_readlinkat, uc_arg(uc, 0), uc_arg(uc, 1), text, sizeof(text) - 1)
+		 : sys3(__NR_readlink, uc_arg(uc, 0), text, sizeof(text) - 1);
+	if (len <= 0)
+		return ret;
+	text[len] = 0;
+	name = path_of_link(text, (uint64_t)len);
+	if (!name)
+		return ret;
+	n = MIN((uint32_t)size, agent_strlen(name));
+	if (kept)
+		copy_out(buf, old, kept);
+	return copy_out(buf, name, n) ? (long)n : -EFAULT;
+}
+
 /* stat, lstat, fstat, newfstatat, statx, access, faccessat(2), readlink(at), xattrs */
 bool path_do_other(agent_ucontext *uc, long *ret)
 {
 	uint64_t nr = UC_REGS(uc)->ax;
-	enum answer a;
+	enum answer a = answer_of(uc);
 
-	switch (nr) {
-	case __NR_stat:
-	case __NR_lstat:
-	case __NR_access:
-	case __NR_readlink:
-	case __NR_getxattr:
-	case __NR_lgetxattr:
-	case __NR_listxattr:
-	case __NR_llistxattr:
-		a = answer_at(uc_arg(uc, 0));
-		break;
-	case __NR_fstat:
-		a = answer_of_fd((int)uc_arg(uc, 0));
-		break;
-	case __NR_newfstatat:
-	case __NR_statx:
-		if (uc_arg(uc, nr == __NR_statx ? 2 : 3) & AT_EMPTY_PATH &&
-		    empty_path(uc_arg(uc, 1)))
-			a = answer_of_fd((int)uc_arg(uc, 0));
-		else
-			a = answer_at(uc_arg(uc, 1));
-		break;
-	default:
-		a = answer_at(uc_arg(uc, 1));
-		break;
-	}
 	/* a file of /proc that exists anyway answers for itself */
-	if (a == ANSWER_NONE || a == ANSWER_CPUINFO)
-		return false;
+	if (a == ANSWER_NONE || a == ANSWER_CPUINFO) {
+		if (nr != __NR_readlink && nr != __NR_readlinkat)
+			return false;
+		*ret = read_link(uc);
+		return true;
+	}
+	if (a == ANSWER_NOTDIR) {
+		*ret = -ENOTDIR;
+		return true;
+	}
 	switch (nr) {
 	case __NR_stat:
 	case __NR_lstat:

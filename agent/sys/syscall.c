@@ -110,6 +110,18 @@ static bool simple_call(struct agent_thread *t, agent_ucontext *uc, long *ret)
 	case __NR_madvise:
 		*ret = mem_do_madvise(uc);
 		return true;
+	case __NR_mlock:
+	case __NR_mlock2:
+		*ret = mem_do_mlock(t, uc);
+		return true;
+	case __NR_ftruncate:
+	case __NR_fallocate:
+	case __NR_fsync:
+	case __NR_fdatasync:
+	case __NR_fcntl:
+		if (!dev_do_file(uc, ret))
+			*ret = agent_reissue(t, uc);
+		return true;
 	case __NR_execve:
 	case __NR_execveat:
 		*ret = proc_do_execve(t, uc);
@@ -128,9 +140,6 @@ static bool simple_call(struct agent_thread *t, agent_ucontext *uc, long *ret)
 		return true;
 	case __NR_close_range:
 		*ret = do_close_range(uc);
-		return true;
-	case __NR_fcntl:
-		*ret = agent_reissue(t, uc);
 		return true;
 	case __NR_open:
 	case __NR_openat:

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define PROT_RW	 (PROT_READ | PROT_WRITE)
@@ -248,5 +250,95 @@ TEST(ordinary_mappings_still_work)
 	p = mremap(p, 16 * 4096, 32 * 4096, MREMAP_MAYMOVE);
 	CHECK(p != MAP_FAILED);
 	CHECK_SYS(munmap(p, 32 * 4096));
+	encl_free(&e);
+}
+
+/* Linux does not lock VM_IO mappings, nor bring them in, and says nothing of it. */
+TEST(locking)
+{
+	struct rlimit limit;
+	struct encl e;
+	uint8_t *p;
+
+	CHECK_SYS(getrlimit(RLIMIT_MEMLOCK, &limit));
+	encl_build(&e, &(struct encl_opts){.no_map = true});
+	CHECK_EQ(map_at(&e, 0, ENCL_CODE_SIZE, PROT_READ | PROT_EXEC,
+			MAP_SHARED | MAP_FIXED | MAP_POPULATE),
+		 0);
+	CHECK_EQ(map_at(&e, ENCL_DATA, ENCL_DATA_SIZE, PROT_RW,
+			MAP_SHARED | MAP_FIXED | MAP_POPULATE | MAP_NORESERVE),
+		 0);
+	CHECK_EQ(map_at(&e, ENCL_HOLE, 4096, PROT_RW, MAP_SHARED | MAP_FIXED | MAP_POPULATE), 0);
+	CHECK_EQ(encl_map(&e, ENCL_TCS, encl_stride(&e), PROT_RW), 0);
+	CHECK_SYS(mlock((void *)(e.base + ENCL_DATA), ENCL_DATA_SIZE));
+	CHECK_SYS(mlock((void *)(e.base + ENCL_HOLE), 4096));
+	CHECK_SYS(mlock2((void *)(e.base + ENCL_DATA), 4096, MLOCK_ONFAULT));
+	CHECK_ERRNO(mlock2((void *)(e.base + ENCL_DATA), 4096, 2), EINVAL);
+	CHECK_SYS(munlock((void *)(e.base + ENCL_DATA), ENCL_DATA_SIZE));
+	encl_write8(&e, 0, e.base + ENCL_DATA, 8);
+	CHECK_EQ(encl_read8(&e, 0, e.base + ENCL_DATA), 8);
+	/* what lies beside it is locked, or refused, as ever */
+	p = mmap(NULL, 2 * 4096, PROT_RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CHECK(p != MAP_FAILED);
+	CHECK_SYS(munmap(p + 4096, 4096));
+	if (limit.rlim_cur >= 65536) {
+		CHECK_SYS(mlock(p, 4096));
+		CHECK_ERRNO(mlock(p, 2 * 4096), ENOMEM);
+	}
+	CHECK_SYS(munmap(p, 4096));
+	encl_free(&e);
+}
+
+/* Anonymous memory over a page of an enclave, and the enclave over it again */
+TEST(mapped_over)
+{
+	struct encl e;
+	uint64_t *p;
+
+	encl_build(&e, &(struct encl_opts){0});
+	p = (uint64_t *)(e.base + ENCL_DATA);
+	encl_write8(&e, 0, e.base + ENCL_DATA, 15);
+	CHECK(mmap(p, 4096, PROT_RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == p);
+	CHECK_EQ(*p, 0);
+	*p = 16;
+	CHECK_EQ(encl_map(&e, ENCL_DATA, 4096, PROT_RW), 0);
+	CHECK_EQ(encl_read8(&e, 0, e.base + ENCL_DATA), 15);
+	/* one that the kernel refuses leaves things as they are */
+	CHECK(mmap(p, 4096, PROT_RW, MAP_PRIVATE | MAP_FIXED, -1, 0) == MAP_FAILED);
+	CHECK_SYS(madvise(p, 4096, MADV_DONTFORK)); /* its VMA is one of its own */
+	CHECK_EQ(encl_read8(&e, 0, e.base + ENCL_DATA), 15);
+	/* all of it: the descriptor is left, and may be mapped anew */
+	CHECK(mmap((void *)e.base, e.size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+		   0) != MAP_FAILED);
+	encl_map_all(&e);
+	CHECK_EQ(encl_read8(&e, 0, e.base + ENCL_DATA), 15);
+	encl_free(&e);
+}
+
+TEST(sealed_mapping)
+{
+	struct encl e;
+
+	encl_build(&e, &(struct encl_opts){0});
+	encl_write8(&e, 0, e.base + ENCL_DATA, 21);
+	if (syscall(462 /* mseal */, e.base + ENCL_DATA, 4096, 0) && errno == ENOSYS)
+		SKIP("no mseal");
+	CHECK_ERRNO(munmap((void *)e.base, e.size), EPERM);
+	CHECK_EQ(encl_read8(&e, 0, e.base + ENCL_DATA), 21);
+	CHECK_ERRNO(munmap((void *)(e.base + ENCL_DATA), 4096), EPERM);
+	CHECK_EQ(encl_read8(&e, 0, e.base + ENCL_DATA), 21);
+	close(e.fd);
+}
+
+TEST(below_4_gib)
+{
+	struct encl e;
+	uint8_t *p;
+
+	encl_build(&e, &(struct encl_opts){.no_init = true});
+	p = mmap(NULL, 4096, PROT_READ, MAP_SHARED | MAP_32BIT, e.fd, 0);
+	CHECK(p != MAP_FAILED);
+	CHECK((uint64_t)(uintptr_t)p < 1ull << 32);
+	CHECK_SYS(munmap(p, 4096));
 	encl_free(&e);
 }

@@ -51,7 +51,7 @@ enum proto_op {
 	PROTO_OP_ATTACH, /* encl -> data: struct proto_encl_view; TCS table descriptor by socket */
 	PROTO_OP_IOCTL, /* encl, a0: cmd, a1: arg uaddr, a2: PROTO_IOCTL_* flags; data: see below */
 	PROTO_OP_MAP, /* encl, a0: addr, a1: length, a2: prot, a3: PROTO_MAP_* -> 0 or -errno */
-	PROTO_OP_UNMAP, /* encl, a0: addr, a1: length; r0: pages of it still mapped here */
+	PROTO_OP_UNMAP, /* encl, a0: addr, a1: length, a2: PROTO_UNMAP_*; r0: pages still mapped here */
 	PROTO_OP_FAULT, /* encl, a0: addr, a1: error code, a2: PROTO_FAULT_*, a3: PROT_* of the VMA */
 	PROTO_OP_ENCLU, /* encl, a0..a3: RAX, RBX, RCX, RDX; r0: RAX, r1: RBX, see below */
 	PROTO_OP_CPUID_SCAN, /* a0: dev, a1: ino, a2: fd number in the process, a3: file offset << 32 | length -> data: u32 offsets */
@@ -62,6 +62,7 @@ enum proto_dev {
 	PROTO_DEV_NONE = 0,
 	PROTO_DEV_ENCLAVE,
 	PROTO_DEV_PROVISION,
+	PROTO_DEV_NODE, /* /dev/sgx_enclave opened with O_PATH: the file, and no enclave */
 };
 
 /*
@@ -113,6 +114,9 @@ enum proto_dev {
 #define PROTO_MAP_CHECK	    (1u << 1) /* only ask, record nothing */
 #define PROTO_MAP_RIE	    (1u << 2) /* personality has READ_IMPLIES_EXEC */
 #define PROTO_MAP_INHERITED (1u << 3) /* by fork: it is there, nothing is checked */
+
+/* PROTO_OP_UNMAP flags */
+#define PROTO_UNMAP_ASK (1u << 0) /* nothing goes, the pages are counted */
 
 /* PROTO_OP_FAULT flags; ret is enum proto_verdict, r0 the error code */
 #define PROTO_FAULT_ENCLAVE (1u << 0) /* in enclave mode */
