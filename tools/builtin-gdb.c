@@ -182,8 +182,9 @@ static int become_gdb(const struct options *o, pid_t pid)
 	char library[PATH_MAX], script[PATH_MAX], number[16];
 	const char *preload = getenv("LD_PRELOAD");
 	char *env, *how;
-	static char gdb[] = "gdb", quiet[] = "-q", early[] = "-ix", attach[] = "-p";
-	char **argv = calloc((size_t)o->gdb_count + 8, sizeof(*argv));
+	static char gdb[] = "gdb", quiet[] = "-q", early[] = "-ix", attach[] = "-p", ex[] = "-ex",
+		    symbols[] = "python agent_symbols()";
+	char **argv = calloc((size_t)o->gdb_count + 10, sizeof(*argv));
 	int argc = 0;
 
 	if (!argv || find_part("libswsgx-gdb.so", library) || find_part("swsgx-gdb.py", script))
@@ -203,6 +204,8 @@ static int become_gdb(const struct options *o, pid_t pid)
 	argv[argc++] = script;
 	argv[argc++] = attach;
 	argv[argc++] = number;
+	argv[argc++] = ex;
+	argv[argc++] = symbols;
 	for (int i = 0; i < o->gdb_count; i++)
 		argv[argc++] = o->gdb[i];
 	execvp(gdb, argv);

@@ -6,7 +6,9 @@
 # gdb, driven in batch mode by `swsgx gdb`: one run a case.
 
 import os
+import pty
 import re
+import select
 import shutil
 import subprocess
 import sys
@@ -145,6 +147,48 @@ def symbols():
           r'exited normally')
 
 
+def low_stack():
+    # add() of the enclave, called on a stack that lies below the ELRANGE
+    out = gdb([HELLO, HELLO_ELF, HELLO_SIG], 'break greet', 'continue',
+              'swsgx-enclave ' + HELLO_ELF, 'break op_add', 'set $e = e',
+              'set $s = ((long (*)(long, long, int, int, int, long))mmap)(e->base - 0x100000, '
+              '0x40000, 3, 0x22, -1, 0)', 'print $s < e->base', 'set $rsp = $s + 0x3ff00',
+              'print enter($e, 0, (void *)($s + 0x100), (void *)($s + 0x1000))', 'backtrace',
+              'finish', 'finish', 'info symbol $pc', 'backtrace 3', 'frame 3', 'kill')
+    check('frames, where the stack lies below the enclave', out, r'^\$1 = 1$',
+          r'stopped while in a function called from GDB', r'^#0 +op_add ', r'^#1 .* enclave_main ',
+          r'^#2 .* enclave_entry ', r'^#3 +<signal handler called>',
+          r'^#4 .* __vdso_sgx_enter_enclave ', r'^#5 .* call_vdso ', r'^#\d+ .* main ',
+          r'^enclave_entry \+', r'^#0 +enclave_entry ', r'^#1 +<signal handler called>',
+          r'^#2 .* __vdso_sgx_enter_enclave ', r'^#3 .* call_vdso ', never=[r'corrupt stack'])
+
+
+def terminal():
+    """A program that reads the terminal, is interrupted, and goes on."""
+    pid, fd = pty.fork()
+    if not pid:
+        os.execv(SWSGX, [SWSGX, 'gdb', '-nx', '--', '/bin/cat'])
+    out = ''
+    for wanted, send in ((r'\(gdb\) ', b'continue\n'), (r'Continuing', b'once\n'),
+                         (r'once\s[\s\S]*once\s', b'\x03'), (r'SIGINT[\s\S]*\(gdb\) ', b'continue\n'),
+                         (r'Continuing', b'more\n'), (r'more\s[\s\S]*more\s', b'\x04'),
+                         (r'exited normally[\s\S]*\(gdb\) ', b'quit\n'), (r'$', b'')):
+        said = ''
+        while not re.search(wanted, said) and select.select([fd], [], [], 60)[0]:
+            try:
+                said += os.read(fd, 4096).decode(errors='replace')
+            except OSError:
+                break
+        out += said
+        if not re.search(wanted, said):
+            os.kill(pid, 9)
+            break
+        os.write(fd, send)
+    status = os.waitpid(pid, 0)[1]
+    out += '\n[ended %d]\n' % status
+    check('a terminal', out, r'once', r'SIGINT', r'more', r'exited normally', r'^\[ended 0\]')
+
+
 def production_enclave():
     out = gdb([TARGET, 'production'], *TO_READY, 'info enclaves', 'x/8xb e.base',
               'print/x *(long *)(e.base + 0x4000)', 'set $broke = 1',
@@ -203,8 +247,8 @@ def main():
             return 1
         print('1..0 # SKIP gdb is not installed')
         return 0
-    cases = [plain_program, debug_enclave, border, symbols, production_enclave, faults, several,
-             attach]
+    cases = [plain_program, terminal, debug_enclave, border, symbols, low_stack, production_enclave,
+             faults, several, attach]
     wanted = sys.argv[6:]
     for case in cases:
         if not wanted or case.__name__ in wanted:

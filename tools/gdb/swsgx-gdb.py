@@ -73,7 +73,9 @@ class Unwinder(gdb.unwinder.Unwinder):
     The outermost frame of an enclave: its caller is the ENCLU.
 
     Which frame is it?  The one of the function that OENTRY points to; and where
-    gdb has no symbols of the enclave, the first.
+    gdb has no symbols of the enclave, the first.  Its id is the stack outside; where
+    that lies below an enclave's frame before it, there is a bridge between the two
+    (bridge.c), and the id is the stack inside.
     """
 
     def __init__(self):
@@ -98,7 +100,7 @@ class Unwinder(gdb.unwinder.Unwinder):
         start = symbol_start(pc if innermost else pc - 1)
         if start is not None and start != self.entry(area, tcs):
             return None
-        if innermost or sp <= rsp:
+        if sp <= rsp or (innermost and start is None):
             return self.caller(frame, FrameId(rsp, tcs), rip, rsp, rbp)
         return self.caller(frame, FrameId(sp, tcs), LIB.swsgx_gdb_bridge_pc(),
                            LIB.swsgx_gdb_bridge(where[1], rip, rsp, rbp), rbp)
@@ -192,6 +194,7 @@ where there are several ("info enclaves" lists them)."""
 
 
 def agent_symbols():
+    """Once gdb is attached; before, it would ask whether to load the program's as well."""
     for path in (os.path.join(HERE, 'agent.elf'), os.path.join(HERE, '../../agent/agent.elf')):
         if os.path.exists(path):
             gdb.execute('add-symbol-file "%s"' % os.path.normpath(path), to_string=True)
@@ -207,7 +210,6 @@ def at_exit(event):
             gdb.execute('kill inferiors %d' % inferior.num, to_string=True)
 
 
-agent_symbols()
 gdb.unwinder.register_unwinder(None, Unwinder(), replace=True)
 InfoEnclaves()
 SwsgxEnclave()
