@@ -100,7 +100,8 @@ static void raise(struct agent_thread *t, agent_ucontext *uc, int sig, int si_co
 	struct sigcontext_64 *regs = UC_REGS(uc);
 	agent_siginfo info;
 
-	if (vdso_fixup(uc, vector, error_code, addr))
+	/* Linux: no address but with page faults */
+	if (vdso_fixup(uc, vector, error_code, vector == SGX_VEC_PF ? addr : 0))
 		return;
 	agent_memset(&info, 0, sizeof(info));
 	info.si_signo = sig;

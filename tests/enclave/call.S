@@ -6,6 +6,8 @@
  * @regs, and puts there what they hold when it returns.  R12 to R15 are lost in
  * an enclave that is left by an exception; they are kept here.
  */
+#include "blob.h"
+
 	.text
 	.globl	encl_vdso_call
 	.type	encl_vdso_call, @function
@@ -114,8 +116,26 @@ encl_enclu_site:
 	ret
 	.size	encl_enclu, . - encl_enclu
 
+/* encl_enclu_jump(rbx, aep, to): EENTER with RDI = OP_JUMP and RSI = to */
+	.globl	encl_enclu_jump
+	.type	encl_enclu_jump, @function
+encl_enclu_jump:
+	push	%rbx
+	push	%rbp
+	push	%r12
+	push	%r13
+	push	%r14
+	push	%r15
+	mov	%rdi, %rbx
+	mov	%rsi, %rcx
+	mov	%rdx, %rsi
+	mov	$OP_JUMP, %edi
+	mov	$2, %eax
+	jmp	encl_enclu_site
+	.size	encl_enclu_jump, . - encl_enclu_jump
+
 /*
- * The same with TF from the instruction before ENCLU on; a SIGTRAP handler takes it
+ * The same as encl_enclu() with TF from the instruction before ENCLU on; a SIGTRAP handler takes it
  * away, at step_enclu_end or before.  EEXIT may come with any RSP.
  */
 	.globl	step_enclu, step_enclu_site, step_enclu_end

@@ -398,16 +398,6 @@ static void check_vdso_steps(uint64_t site, unsigned int aexs)
 	CHECK_EQ(wrong, 0);
 }
 
-static void set_trap_flag(void)
-{
-	__asm__ volatile("pushfq\n\torl $0x100, (%%rsp)\n\tpopfq" ::: "memory", "cc");
-}
-
-static void clear_trap_flag(void)
-{
-	__asm__ volatile("pushfq\n\tandl $~0x100, (%%rsp)\n\tpopfq" ::: "memory", "cc");
-}
-
 TEST(vdso_stepped)
 {
 	struct encl_op o;
@@ -418,9 +408,9 @@ TEST(vdso_stepped)
 		tcs_used = 1;
 		begin(vdso_enclu());
 		last = 0;
-		set_trap_flag();
+		encl_rflags(0, TF);
 		o = encl_enter_fixed(&enclave, 1, SGX_EENTER, 0, 0, 0, 0, 0);
-		clear_trap_flag();
+		encl_rflags(TF, 0);
 		CHECK_EQ(o.run.function, SGX_EEXIT);
 		CHECK_EQ(o.regs.rsi, 0);
 		CHECK(count < STEPS);

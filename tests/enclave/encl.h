@@ -134,6 +134,8 @@ int encl_vdso_call_on(struct encl_regs *regs, unsigned int leaf, struct sgx_encl
 void *encl_vdso(void); /* __vdso_sgx_enter_enclave */
 uint64_t encl_enclu(unsigned int leaf, uint64_t rbx, uint64_t aep, uint64_t op);
 extern const uint8_t encl_enclu_site[];
+/* EENTER by the same ENCLU, OP_JUMP to an address */
+void encl_enclu_jump(uint64_t rbx, uint64_t aep, uint64_t to);
 /* encl_enclu() with TF from there on; the handler of SIGTRAP is to end it */
 uint64_t step_enclu(unsigned int leaf, uint64_t rbx, uint64_t aep, uint64_t op);
 extern const uint8_t step_enclu_site[], step_enclu_end[];
@@ -166,6 +168,11 @@ void encl_write(struct encl *e, unsigned int tcs, uint64_t addr, const void *src
  * returns runs it.  R15 is where EEXIT goes; RSP is outside's.
  */
 uint64_t encl_snippet(struct encl *e, const uint8_t *code, size_t size);
+/* RFLAGS of this thread; the compiler knows that they go over the stack */
+static inline void encl_rflags(uint64_t clear, uint64_t set)
+{
+	__builtin_ia32_writeeflags_u64((__builtin_ia32_readeflags_u64() & ~clear) | set);
+}
 /* XFRM that the machine offers, at most x87, SSE and AVX */
 uint64_t encl_xfrm(void);
 
