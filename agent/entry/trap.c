@@ -114,11 +114,12 @@ static void raise(struct agent_thread *t, agent_ucontext *uc, int sig, int si_co
 	sig_force(t, uc, sig, &info);
 }
 
-static void raise_fault(struct agent_thread *t, agent_ucontext *uc, struct cpu_result r)
+static void raise_fault(struct agent_thread *t, agent_ucontext *uc, struct cpu_result r,
+			int pf_code)
 {
 	switch (r.vector) {
 	case SGX_VEC_PF:
-		raise(t, uc, SIGSEGV, SEGV_ACCERR, SGX_VEC_PF, r.code, r.addr);
+		raise(t, uc, SIGSEGV, pf_code, SGX_VEC_PF, r.code, r.addr);
 		break;
 	case SGX_VEC_UD:
 		raise(t, uc, SIGILL, ILL_ILLOPN, SGX_VEC_UD, 0, UC_REGS(uc)->ip);
@@ -127,6 +128,22 @@ static void raise_fault(struct agent_thread *t, agent_ucontext *uc, struct cpu_r
 		raise(t, uc, SIGSEGV, SI_KERNEL, SGX_VEC_GP, 0, 0);
 		break;
 	}
+}
+
+/*
+ * A TCS that is in no enclave: what the page tables deny comes before the EPCM, and
+ * says nothing of SGX.  Return: si_code.
+ */
+static int page_tables_first(struct cpu_result *r)
+{
+	uint8_t byte;
+
+	if (copy_in(&byte, r->addr, 1))
+		return SEGV_ACCERR;
+	r->code &= ~(uint32_t)(SGX_PF_P | SGX_PF_SGX);
+	return sys3(__NR_mincore, r->addr & SGX_PAGE_MASK, SGX_PAGE_SIZE, &byte) == -ENOMEM
+		       ? SEGV_MAPERR
+		       : SEGV_ACCERR;
 }
 
 static void step_inside(struct agent_thread *t, agent_ucontext *uc);
@@ -145,7 +162,7 @@ bool enclu_outside(struct agent_thread *t, agent_ucontext *uc)
 	/* EAX chooses the leaf; the upper half is ignored.  Others need enclave mode. */
 	regs.rax = (uint32_t)regs.rax;
 	if (regs.rax != SGX_EENTER && regs.rax != SGX_ERESUME) {
-		raise_fault(t, uc, cpu_gp());
+		raise_fault(t, uc, cpu_gp(), 0);
 		return true;
 	}
 	enter = regs.rax == SGX_EENTER;
@@ -153,7 +170,11 @@ bool enclu_outside(struct agent_thread *t, agent_ucontext *uc)
 	encl_before_entry(regs.rbx);
 	r = enter_prepare(t, &regs, regs.rip + SGX_ENCLU_LEN, xsave);
 	if (!cpu_ok(r)) {
-		raise_fault(t, uc, r);
+		int code = SEGV_ACCERR;
+
+		if (r.vector == SGX_VEC_PF && r.addr == regs.rbx && !encl_by_addr(r.addr))
+			code = page_tables_first(&r);
+		raise_fault(t, uc, r, code);
 		return true;
 	}
 	/* ENCLU was a fault of the real processor's; RF after ERESUME is the enclave's */

@@ -135,6 +135,39 @@ encl_enclu_jump:
 	.size	encl_enclu_jump, . - encl_enclu_jump
 
 /*
+ * encl_enclu_regs(on): ENCLU with the registers of ucontext's array (REG_R8 first),
+ * but RSP.  A handler must have gone on at the next instruction.
+ */
+	.globl	encl_enclu_regs, encl_enclu_regs_site
+	.type	encl_enclu_regs, @function
+encl_enclu_regs:
+	push	%rbx
+	push	%rbp
+	push	%r12
+	push	%r13
+	push	%r14
+	push	%r15
+	mov	%rdi, %rax
+	mov	0(%rax), %r8
+	mov	56(%rax), %r15
+	mov	64(%rax), %rdi
+	mov	72(%rax), %rsi
+	mov	88(%rax), %rbx
+	mov	96(%rax), %rdx
+	mov	112(%rax), %rcx
+	mov	104(%rax), %rax
+encl_enclu_regs_site:
+	.byte	0x0f, 0x01, 0xd7
+	pop	%r15
+	pop	%r14
+	pop	%r13
+	pop	%r12
+	pop	%rbp
+	pop	%rbx
+	ret
+	.size	encl_enclu_regs, . - encl_enclu_regs
+
+/*
  * The same as encl_enclu() with TF from the instruction before ENCLU on; a SIGTRAP handler takes it
  * away, at step_enclu_end or before.  EEXIT may come with any RSP.
  */

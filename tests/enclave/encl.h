@@ -134,6 +134,9 @@ int encl_vdso_call_on(struct encl_regs *regs, unsigned int leaf, struct sgx_encl
 void *encl_vdso(void); /* __vdso_sgx_enter_enclave */
 uint64_t encl_enclu(unsigned int leaf, uint64_t rbx, uint64_t aep, uint64_t op);
 extern const uint8_t encl_enclu_site[];
+/* ENCLU with registers as in ucontext's gregs; for ones that fault */
+void encl_enclu_regs(const uint64_t *on);
+extern const uint8_t encl_enclu_regs_site[];
 /* EENTER by the same ENCLU, OP_JUMP to an address */
 void encl_enclu_jump(uint64_t rbx, uint64_t aep, uint64_t to);
 /* encl_enclu() with TF from there on; the handler of SIGTRAP is to end it */
