@@ -95,14 +95,21 @@ struct agent_enter_frame {
 	uint64_t altstack[3]; /* stack_t of sigaltstack(NULL) */
 };
 
-/* enum: what a thread is doing that an asynchronous signal must undo */
+enum agent_exec_state {
+	EXEC_IDLE = 0,
+	EXEC_ASKED, /* the process lets itself be traced */
+	EXEC_ATTACHED, /* the daemon traces this thread */
+	EXEC_KNOCKS, /* and is to let go of it */
+};
+
+/* What a thread is doing that an asynchronous signal must undo */
 struct agent_window {
 	agent_ucontext *uc; /* context of the trapped system call; NULL: no window */
 	uint64_t nr;
-	int32_t exec_fd; /* private socket of an exec transaction, -1 */
+	uint32_t exec; /* enum agent_exec_state */
 	uint32_t suspend; /* the call has a mask of its own, below */
-	uint32_t exec_asked; /* the process lets itself be traced */
 	uint32_t spurious; /* a signal that the program must not notice ended the call */
+	uint32_t rsvd;
 	uint64_t mask;
 };
 
@@ -152,6 +159,8 @@ struct agent_clone_slot {
 	uint64_t rip; /* where both go on */
 	uint64_t sigmask; /* virtual mask of both */
 	uint64_t flags; /* CLONE_* */
+	uint64_t di; /* the call's first argument, which may be args meanwhile */
+	uint64_t args[11]; /* struct clone_args, where the kernel may not see all flags */
 	struct agent_thread *parent;
 	struct agent_thread *child; /* block that keeps a vfork parent's state */
 };
@@ -295,6 +304,7 @@ long sig_altstack_set(struct agent_thread *t, uint64_t sp, const stack_t *ss);
 /* A fault of the program: cannot be blocked or ignored. */
 void sig_force(struct agent_thread *t, agent_ucontext *uc, int sig, const agent_siginfo *info);
 void sig_init(uint64_t ignored_own);
+void sig_clear(struct agent_sigtable *table); /* CLONE_CLEAR_SIGHAND */
 long sig_do_sigaction(struct agent_thread *t, agent_ucontext *uc);
 long sig_do_sigprocmask(struct agent_thread *t, agent_ucontext *uc);
 long sig_do_sigaltstack(struct agent_thread *t, agent_ucontext *uc);
@@ -461,6 +471,8 @@ long rpc_tell_inherited(uint64_t encl, const struct vma_range *r);
 void rpc_msg_init(struct proto_msg *msg, enum proto_msg_type type);
 /* Both ends of a private socket.  Return: 0 or -errno */
 long rpc_private_pair(int pair[2]);
+/* Ask on the command socket.  Return: status of the answer; -EPIPE: none came */
+long rpc_ask_command(struct proto_msg *msg, enum proto_msg_type answer);
 /* With up to four descriptors.  Return: bytes, or -errno */
 long rpc_send(int sock, const struct proto_msg *msg, const int *fds, uint32_t count);
 /* Command socket: send a message with a descriptor */
@@ -483,7 +495,7 @@ int dev_of_fd(int fd, uint64_t *id);
 long proc_do_execve(struct agent_thread *t, agent_ucontext *uc);
 void proc_exec_abandon(struct agent_thread *t);
 /* A vfork child, whose block this was, has exec'ed or died. */
-void proc_exec_vforked(struct agent_thread *t, bool shared_fds);
+void proc_exec_vforked(struct agent_thread *t);
 /* seccomp.c */
 long proc_do_prctl(struct agent_thread *t, agent_ucontext *uc);
 long proc_do_seccomp(struct agent_thread *t, agent_ucontext *uc);

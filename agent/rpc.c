@@ -86,6 +86,44 @@ long rpc_private_pair(int pair[2])
 	return sys4(__NR_socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair);
 }
 
+/*
+ * A program may have taken every descriptor that its limit allows: raise it for
+ * the moment.
+ */
+static long private_pair_always(int pair[2])
+{
+	long ret = rpc_private_pair(pair);
+	struct rlimit old, high;
+
+	if (ret != -EMFILE || sys4(__NR_prlimit64, 0, RLIMIT_NOFILE, 0, &old) < 0)
+		return ret;
+	high.rlim_cur = high.rlim_max = old.rlim_max;
+	if (sys4(__NR_prlimit64, 0, RLIMIT_NOFILE, &high, 0) < 0)
+		return ret;
+	ret = rpc_private_pair(pair);
+	sys4(__NR_prlimit64, 0, RLIMIT_NOFILE, &old, 0);
+	return ret;
+}
+
+long rpc_ask_command(struct proto_msg *msg, enum proto_msg_type answer)
+{
+	uint32_t count = 0;
+	int pair[2];
+	long ret;
+
+	ret = private_pair_always(pair);
+	if (ret < 0)
+		return ret;
+	ret = rpc_send_command(msg, &pair[1], 1);
+	sys1(__NR_close, pair[1]);
+	if (ret >= 0)
+		ret = rpc_recv_private(pair[0], msg, NULL, &count, 1);
+	sys1(__NR_close, pair[0]);
+	if (ret < 0)
+		return ret;
+	return msg->type == answer ? msg->status : -EPIPE;
+}
+
 long rpc_send_command(const struct proto_msg *msg, const int *fds, uint32_t count)
 {
 	return rpc_send(PROTO_FD_COMMAND(PROC->fd_base), msg, fds, count);

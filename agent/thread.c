@@ -94,7 +94,6 @@ struct agent_thread *agent_thread_alloc(void)
 	t->tid = (uint32_t)sys0(__NR_gettid);
 	t->sigtable = &PROC->sigtable;
 	t->altstack_flags = SS_DISABLE;
-	t->window.exec_fd = -1;
 	return t;
 }
 

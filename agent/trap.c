@@ -157,6 +157,9 @@ static void dispatch(struct agent_thread *t, agent_ucontext *uc, int sig, agent_
 	bool nested = is_nested(uc);
 	bool sent = is_sent(sig, info);
 
+	if (t->window.exec == EXEC_KNOCKS && sig == PROTO_EXEC_KNOCK && sent &&
+	    info->si_code == SI_TKILL)
+		return; /* sys/exec.c: nobody traces us any more */
 	if (!sent && sig == SIGSYS && agent_in_text(regs->ip) && proc_refused(t, uc, info))
 		return;
 	if (nested) {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * PROTO_MSG_EXEC: a thread for each exec, which is its tracer from the attach to
- * the end.
+ * the end and waits for nothing but the tracee.  That the exec has failed is told
+ * to the main thread; then the tracee knocks.
  */
 #include "machine.h"
 
@@ -12,13 +13,15 @@
 #include <unistd.h>
 
 struct exec {
+	struct exec *next; /* machine.exec_list, under machine.lock */
 	struct machine *machine;
 	pid_t pid;
 	struct proto_exec exec;
 	int private_fd;
+	atomic_bool failed;
 };
 
-static int reply(const struct exec *x, enum proto_msg_type type, int status)
+static int reply(int fd, enum proto_msg_type type, int status)
 {
 	struct proto_msg msg = {
 		.magic = PROTO_MAGIC,
@@ -28,7 +31,7 @@ static int reply(const struct exec *x, enum proto_msg_type type, int status)
 	};
 
 	msg.words[0] = (uint64_t)getpid();
-	return sock_send(x->private_fd, &msg, NULL, 0, NULL, 0);
+	return sock_send(fd, &msg, NULL, 0, NULL, 0);
 }
 
 static void run(struct exec *x)
@@ -41,22 +44,20 @@ static void run(struct exec *x)
 	if (pids_thread(x->pid, x->exec.tid, &target)) {
 		log_line("process %d: exec of a thread that is not its own (%u)", x->pid,
 			 x->exec.tid);
-		reply(x, PROTO_MSG_EXEC_READY, -ESRCH);
+		reply(x->private_fd, PROTO_MSG_EXEC_READY, -ESRCH);
 		return;
 	}
 	ret = inject_seize(&target);
 	if (ret) {
 		log_line("process %d: cannot trace it over its exec: %s", x->pid, strerror(-ret));
-		reply(x, PROTO_MSG_EXEC_READY, ret);
+		reply(x->private_fd, PROTO_MSG_EXEC_READY, ret);
 		return;
 	}
 	/* If it does not hear us it is dead, which inject_follow() finds out */
-	reply(x, PROTO_MSG_EXEC_READY, 0);
-	ret = inject_follow(&target, &x->exec, x->private_fd, &what);
+	reply(x->private_fd, PROTO_MSG_EXEC_READY, 0);
+	ret = inject_follow(&target, &x->exec, &x->failed, &what);
 	switch (ret) {
 	case 0:
-		reply(x, PROTO_MSG_EXEC_DETACHED, 0);
-		break;
 	case 1:
 		break;
 	case 2:
@@ -70,12 +71,17 @@ static void run(struct exec *x)
 
 static void *exec_thread(void *arg)
 {
-	struct exec *x = arg;
+	struct exec *x = arg, **p;
 	struct machine *m = x->machine;
 	uint64_t one = 1;
 
 	run(x);
 	close(x->private_fd);
+	pthread_mutex_lock(&m->lock);
+	for (p = &m->exec_list; *p != x; p = &(*p)->next)
+		;
+	*p = x->next;
+	pthread_mutex_unlock(&m->lock);
 	free(x);
 	/* The loop may end the machine right after: touch nothing but the eventfd */
 	atomic_fetch_sub(&m->execs, 1);
@@ -105,6 +111,10 @@ void exec_start(struct machine *m, pid_t pid, const struct proto_exec *exec, int
 		x->pid = pid;
 		x->exec = *exec;
 		x->private_fd = private_fd;
+		pthread_mutex_lock(&m->lock);
+		x->next = m->exec_list;
+		m->exec_list = x;
+		pthread_mutex_unlock(&m->lock);
 		atomic_fetch_add(&m->execs, 1);
 		pthread_attr_init(&attr);
 		pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
@@ -113,8 +123,41 @@ void exec_start(struct machine *m, pid_t pid, const struct proto_exec *exec, int
 		if (!ret)
 			return;
 		atomic_fetch_sub(&m->execs, 1);
+		pthread_mutex_lock(&m->lock);
+		for (struct exec **p = &m->exec_list; *p; p = &(*p)->next) {
+			if (*p == x) {
+				*p = x->next;
+				break;
+			}
+		}
+		pthread_mutex_unlock(&m->lock);
 		free(x);
 	}
-	reply(&(struct exec){.private_fd = private_fd}, PROTO_MSG_EXEC_READY, -ret);
+	reply(private_fd, PROTO_MSG_EXEC_READY, -ret);
+	close(private_fd);
+}
+
+/**
+ * exec_failed() - a thread that was about to exec is not any more
+ * @m:		machine
+ * @pid:	of the process, as the kernel says
+ * @exec:	its request; the thread's number counts
+ * @private_fd:	where it waits; taken
+ *
+ * Context: main thread.
+ */
+void exec_failed(struct machine *m, pid_t pid, const struct proto_exec *exec, int private_fd)
+{
+	struct exec *x;
+
+	pthread_mutex_lock(&m->lock);
+	for (x = m->exec_list; x; x = x->next)
+		if (x->pid == pid && x->exec.tid == exec->tid)
+			break;
+	if (x)
+		atomic_store(&x->failed, true);
+	pthread_mutex_unlock(&m->lock);
+	/* not there: its tracer has given up, or there was none */
+	reply(private_fd, PROTO_MSG_EXEC_HEARD, x ? 0 : -ESRCH);
 	close(private_fd);
 }

@@ -158,6 +158,12 @@ static void command_message(struct machine *m, struct received *r)
 		debug_start(m, r->pid, r->fd[0]);
 		r->fd_count = 0;
 		return;
+	case PROTO_MSG_EXEC_FAILED:
+		if (r->fd_count != 1)
+			break;
+		exec_failed(m, r->pid, &r->msg.exec, r->fd[0]);
+		r->fd_count = 0;
+		return;
 	default:
 		break;
 	}

@@ -27,6 +27,7 @@
 struct machine;
 struct enclave;
 struct client;
+struct exec;
 
 /* --- loop.c ------------------------------------------------------------------- */
 
@@ -274,6 +275,7 @@ int pids_thread(pid_t pid, uint32_t own, struct inject_target *t);
 /* --- others ------------------------------------------------------------------------- */
 
 void exec_start(struct machine *m, pid_t pid, const struct proto_exec *exec, int private_fd);
+void exec_failed(struct machine *m, pid_t pid, const struct proto_exec *exec, int private_fd);
 void debug_start(struct machine *m, pid_t pid, int fd);
 bool debug_serve(struct machine *m, struct conn *c);
 void control_message(struct machine *m, struct conn *c, const struct proto_msg *msg);
@@ -325,6 +327,7 @@ struct machine {
 	pthread_mutex_t lock; /* the lists and what follows */
 	struct client *clients;
 	struct enclave *enclaves;
+	struct exec *exec_list;
 	uint32_t client_count;
 	uint32_t next_client;
 	uint64_t enclaves_created, clients_connected, pages_added;

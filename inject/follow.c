@@ -7,13 +7,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inject/inject.h>
-#include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ptrace.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -71,83 +68,41 @@ static int at_exec(pid_t pid, const struct inject_target *t, const struct proto_
 	return 1;
 }
 
-/*
- * Word that the exec failed?  A closed socket is none: exec closes it, shortly
- * before the event.
- */
-static bool said_failed(int fd)
+/* By itself or another thread, as kill() cannot */
+static bool is_knock(pid_t tid)
 {
-	struct proto_msg msg;
+	siginfo_t info;
 
-	return recv(fd, &msg, sizeof(msg), MSG_PEEK | MSG_DONTWAIT) == sizeof(msg) &&
-	       msg.type == PROTO_MSG_EXEC_FAILED;
+	return ptrace(PTRACE_GETSIGINFO, tid, 0, &info) == 0 && info.si_code == SI_TKILL;
 }
 
-/* Stop it to let go of it. */
-static void detach(pid_t tid)
-{
-	int status;
-
-	if (ptrace(PTRACE_INTERRUPT, tid, 0, 0) < 0)
-		return;
-	while (remote_wait(tid, &status) == 0) {
-		int sig = WSTOPSIG(status);
-
-		if (status >> 16 == PTRACE_EVENT_STOP) {
-			ptrace(PTRACE_DETACH, tid, 0, 0);
-			return;
-		}
-		/* a signal that came first goes with it */
-		ptrace(PTRACE_DETACH, tid, 0, status >> 16 ? 0 : sig);
-		return;
-	}
-}
-
-/*
- * The tracee's next event, or word of a failed exec: whichever comes first.
- * Return: the thread; 0 failed; -errno.
- */
-static pid_t next_event(int failed_fd, int *status)
-{
-	for (;;) {
-		pid_t got = waitpid(-1, status, __WALL | __WNOTHREAD | WNOHANG);
-		struct pollfd p = {.fd = failed_fd, .events = POLLIN};
-
-		if (got > 0)
-			return got;
-		if (got < 0 && errno != EINTR)
-			return -errno;
-		if (said_failed(failed_fd))
-			return 0;
-		/* a closed socket is always ready: then the event is due any moment */
-		if (poll(&p, 1, 1) > 0 && !said_failed(failed_fd))
-			sched_yield();
-	}
-}
-
-int inject_follow(const struct inject_target *t, const struct proto_exec *exec, int failed_fd,
-		  const char **what)
+int inject_follow(const struct inject_target *t, const struct proto_exec *exec,
+		  const atomic_bool *failed, const char **what)
 {
 	int status;
 
 	*what = NULL;
 	for (;;) {
-		pid_t got = next_event(failed_fd, &status);
+		pid_t got = waitpid(-1, &status, __WALL | __WNOTHREAD);
+		int sig = WSTOPSIG(status);
 
-		if (got == 0) {
-			detach(t->tid);
-			return 0;
-		}
+		if (got < 0 && errno == EINTR)
+			continue;
 		if (got < 0 || WIFEXITED(status) || WIFSIGNALED(status)) {
 			*what = "it died before the exec";
 			return -ESRCH;
 		}
 		if (status >> 8 == (SIGTRAP | PTRACE_EVENT_EXEC << 8))
 			return at_exec(got, t, exec, what);
-		if (status >> 16 == PTRACE_EVENT_STOP && WSTOPSIG(status) != SIGTRAP)
+		if (!(status >> 16) && sig == PROTO_EXEC_KNOCK && atomic_load(failed) &&
+		    is_knock(got)) {
+			ptrace(PTRACE_DETACH, got, 0, 0);
+			return 0;
+		}
+		if (status >> 16 == PTRACE_EVENT_STOP && sig != SIGTRAP)
 			/* SIGSTOP and friends: it stays stopped until it is continued */
 			ptrace(PTRACE_LISTEN, got, 0, 0);
 		else
-			ptrace(PTRACE_CONT, got, 0, status >> 16 ? 0 : WSTOPSIG(status));
+			ptrace(PTRACE_CONT, got, 0, status >> 16 ? 0 : sig);
 	}
 }

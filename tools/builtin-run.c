@@ -195,6 +195,21 @@ static void signals_for_exec(struct proto_exec *exec)
 	sigprocmask(SIG_UNBLOCK, &own, NULL);
 }
 
+/* Ask on the command socket, with a socket for the answer. */
+static int ask(int command, const struct proto_msg *msg, enum proto_msg_type answer)
+{
+	int sp[2], ret;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sp))
+		return -errno;
+	ret = send_message(command, msg, sp[1]);
+	close(sp[1]);
+	if (!ret)
+		ret = await(sp[0], answer);
+	close(sp[0]);
+	return ret;
+}
+
 static int exec_program(int command, pid_t daemon, char **argv, bool stop)
 {
 	struct proto_msg msg = {
@@ -202,12 +217,8 @@ static int exec_program(int command, pid_t daemon, char **argv, bool stop)
 		.version = PROTO_VERSION,
 		.type = PROTO_MSG_EXEC,
 	};
-	int sp[2], ret, error;
+	int ret, error;
 
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sp)) {
-		tool_error("socketpair: %s", strerror(errno));
-		return EXIT_NO_MACHINE;
-	}
 	msg.exec.tid = (uint32_t)syscall(SYS_gettid);
 	msg.exec.flags = stop ? PROTO_EXEC_STOP : 0;
 	msg.exec.command_fd = command;
@@ -217,10 +228,7 @@ static int exec_program(int command, pid_t daemon, char **argv, bool stop)
 	/* Yama: the machine is not our parent.  EINVAL: there is no Yama */
 	(void)prctl(PR_SET_PTRACER, (unsigned long)daemon, 0, 0, 0);
 	(void)prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
-	ret = send_message(command, &msg, sp[1]);
-	close(sp[1]);
-	if (!ret)
-		ret = await(sp[0], PROTO_MSG_EXEC_READY);
+	ret = ask(command, &msg, PROTO_MSG_EXEC_READY);
 	if (ret) {
 		tool_error("the machine cannot attach to this process: %s%s", strerror(-ret),
 			   ret == -EPERM ? " (is it traced by strace or gdb, or is "
@@ -231,9 +239,11 @@ static int exec_program(int command, pid_t daemon, char **argv, bool stop)
 	execvp(argv[0], argv);
 	error = errno;
 	msg.type = PROTO_MSG_EXEC_FAILED;
-	msg.status = -error;
-	if (!send_message(sp[0], &msg, -1))
-		(void)await(sp[0], PROTO_MSG_EXEC_DETACHED);
+	if (!ask(command, &msg, PROTO_MSG_EXEC_HEARD)) {
+		/* for the tracer alone */
+		signal(PROTO_EXEC_KNOCK, SIG_IGN);
+		raise(PROTO_EXEC_KNOCK);
+	}
 	tool_error("cannot run %s: %s", argv[0], strerror(error));
 	return error == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;
 }

@@ -98,6 +98,22 @@ void sig_init(uint64_t ignored_own)
 	}
 }
 
+/* Linux: what is ignored stays so; the kernel's table still has our handlers */
+void sig_clear(struct agent_sigtable *table)
+{
+	struct agent_sigaction act;
+	int sig;
+
+	for (sig = 1; sig <= 64; sig++) {
+		agent_memset(&act, 0, sizeof(act));
+		if (table->action[sig].handler == (uint64_t)SIG_IGN)
+			act.handler = (uint64_t)SIG_IGN;
+		else if (table->action[sig].handler != (uint64_t)SIG_DFL)
+			kernel_action(sig, &act);
+		table->action[sig] = act;
+	}
+}
+
 long sig_do_sigaction(struct agent_thread *t, agent_ucontext *uc)
 {
 	int sig = (int)uc_arg(uc, 0);

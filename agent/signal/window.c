@@ -106,7 +106,7 @@ long agent_reissue(struct agent_thread *t, agent_ucontext *uc)
 		args[i] = uc_arg(uc, i);
 	/* Linux: what is pending survives an exec */
 	do {
-		if (t->window.exec_fd >= 0) {
+		if (t->window.exec == EXEC_ATTACHED) {
 			ret = sig_window_masked(t, uc, args, NULL, AGENT_SIGNALS);
 			continue;
 		}
@@ -182,7 +182,7 @@ bool sig_window_take(struct agent_thread *t, agent_ucontext *uc, int sig, uint64
 	mask = window_mask(t, regs, sig);
 	result = (long)(just_called(regs) ? regs->ax : regs->bx);
 	*restore_mask = sig_mask_of(t, w.uc);
-	if (w.exec_fd >= 0)
+	if (w.exec != EXEC_IDLE)
 		proc_exec_abandon(t);
 	t->window.uc = NULL;
 	outer = UC_REGS(w.uc);

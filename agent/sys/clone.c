@@ -69,6 +69,25 @@ static uint64_t clone_flags(const agent_ucontext *uc)
 	}
 }
 
+/*
+ * CLONE_CLEAR_SIGHAND would take the agent's handlers from the child, which could
+ * not even arrive: the kernel gets a copy without it, and the child does it.
+ */
+static bool hide_clear(struct agent_clone_slot *slot, const agent_ucontext *uc)
+{
+	uint64_t size = uc_arg(uc, 1);
+
+	if (UC_REGS(uc)->ax != __NR_clone3 || !(slot->flags & CLONE_CLEAR_SIGHAND) ||
+	    (slot->flags & CLONE_SIGHAND))
+		return false;
+	if (size < CLONE_ARGS_SIZE_VER0 || size > sizeof(slot->args) ||
+	    !copy_in(slot->args, uc_arg(uc, 0), size))
+		return false; /* the kernel says what is wrong with it */
+	slot->flags = slot->args[0];
+	slot->args[0] &= ~CLONE_CLEAR_SIGHAND;
+	return true;
+}
+
 void proc_do_clone(struct agent_thread *t, agent_ucontext *uc)
 {
 	struct sigcontext_64 *regs = UC_REGS(uc);
@@ -86,6 +105,9 @@ void proc_do_clone(struct agent_thread *t, agent_ucontext *uc)
 	slot->sigmask = sig_mask_of(t, uc);
 	slot->parent = t;
 	slot->child = NULL;
+	slot->di = regs->di;
+	if (hide_clear(slot, uc))
+		regs->di = (uint64_t)slot->args;
 	regs->ip = SLOTS_START + (uint64_t)index * PROTO_AGENT_CLONE_SIZE;
 	uc->uc_sigmask |= ASYNC_SIGNALS;
 }
@@ -172,7 +194,7 @@ static void parent_back(struct agent_clone_slot *slot, struct agent_thread *t)
 	sig_lent_back(t, kept);
 	/* its exec ended in the window */
 	t->window.uc = NULL;
-	proc_exec_vforked(t, slot->flags & CLONE_FILES);
+	proc_exec_vforked(t);
 	agent_thread_free(kept);
 }
 
@@ -184,6 +206,7 @@ void proc_clone_refused(agent_ucontext *uc, struct agent_thread *t)
 
 	regs->ip = slot->rip;
 	regs->cx = slot->rip;
+	regs->di = slot->di;
 	sig_mask_set(t, uc, slot->sigmask);
 	__atomic_store_n(&slot->busy, 0, __ATOMIC_RELEASE);
 }
@@ -211,9 +234,12 @@ bool proc_clone_done(struct agent_thread **thread, agent_ucontext *uc)
 	if (!child && (slot->flags & CLONE_VM))
 		parent_back(slot, t);
 	regs->ip = slot->rip;
+	regs->di = slot->di;
 	/* SYSCALL leaves them so; here they were the slot's */
 	regs->cx = slot->rip;
 	sig_mask_set(t, uc, slot->sigmask);
+	if (child && (slot->flags & CLONE_CLEAR_SIGHAND))
+		sig_clear(t->sigtable);
 	if (child && !(slot->flags & CLONE_VM)) {
 		child_process(t, slot->flags);
 	} else {

@@ -10,7 +10,7 @@
  *	idle --EXEC--> asked --READY--> attached --execve--> (the new image)
  *	                 |                 | error or a signal
  *	                 v                 v
- *	               error          FAILED, wait for DETACHED
+ *	               error          FAILED, HEARD, a knock that the tracer takes
  *
  * From "asked" on the process is dumpable and names the daemon as its tracer; an
  * exec that does not happen takes both back.  Threads, and a vfork child in its
@@ -19,7 +19,10 @@
 #include "../agent.h"
 
 #include <asm/unistd.h>
+#include <linux/fcntl.h>
 #include <linux/prctl.h>
+
+#define F_OK 0
 
 /*
  * Let the daemon trace us: not allowed after a set-uid, nor under Yama.
@@ -27,9 +30,9 @@
  */
 static void traceable(struct agent_thread *t, bool anyone)
 {
-	if (!t->window.exec_asked) {
+	if (t->window.exec == EXEC_IDLE) {
 		__atomic_fetch_add(&PROC->exec_users, 1, __ATOMIC_ACQ_REL);
-		t->window.exec_asked = 1;
+		t->window.exec = EXEC_ASKED;
 	}
 	/* every time: another thread's end may just have taken it back */
 	if (sys1(__NR_prctl, PR_GET_DUMPABLE) != 1) {
@@ -43,43 +46,25 @@ static void traceable(struct agent_thread *t, bool anyone)
 
 static void not_traceable(struct agent_thread *t)
 {
-	if (!t->window.exec_asked)
+	if (t->window.exec == EXEC_IDLE)
 		return;
-	t->window.exec_asked = 0;
+	t->window.exec = EXEC_IDLE;
 	sys2(__NR_prctl, PR_SET_PTRACER, PROC->ptracer);
 	if (__atomic_sub_fetch(&PROC->exec_users, 1, __ATOMIC_ACQ_REL) == 0 &&
 	    __atomic_exchange_n(&PROC->exec_undumpable, 0, __ATOMIC_ACQ_REL))
 		sys2(__NR_prctl, PR_SET_DUMPABLE, 0);
 }
 
-/* One question.  Return: status of the answer; -EPIPE: no daemon answers. */
-static long ask(const struct proto_exec *exec, int *private_fd)
+static long ask(const struct proto_exec *exec)
 {
 	struct proto_msg msg;
-	int pair[2], fds[1];
-	uint32_t count = 0;
-	long ret;
 
-	ret = rpc_private_pair(pair);
-	if (ret < 0)
-		return ret;
 	rpc_msg_init(&msg, PROTO_MSG_EXEC);
 	msg.exec = *exec;
-	fds[0] = pair[1];
-	ret = rpc_send_command(&msg, fds, 1);
-	sys1(__NR_close, pair[1]);
-	if (ret >= 0)
-		ret = rpc_recv_private(pair[0], &msg, NULL, &count, 1);
-	if (ret >= 0)
-		ret = msg.type == PROTO_MSG_EXEC_READY ? msg.status : -EPIPE;
-	if (ret < 0)
-		sys1(__NR_close, pair[0]);
-	else
-		*private_fd = pair[0];
-	return ret;
+	return rpc_ask_command(&msg, PROTO_MSG_EXEC_READY);
 }
 
-static long exec_ask(struct agent_thread *t, agent_ucontext *uc, int *private_fd)
+static long exec_ask(struct agent_thread *t, agent_ucontext *uc)
 {
 	struct agent_sigtable *table = t->sigtable;
 	struct proto_exec exec;
@@ -96,45 +81,69 @@ static long exec_ask(struct agent_thread *t, agent_ucontext *uc, int *private_fd
 			exec.sigignored |= SIGBIT(sig);
 	exec.command_fd = PROC->fd_base;
 	traceable(t, false);
-	ret = ask(&exec, private_fd);
+	ret = ask(&exec);
 	if (ret == -EPERM) {
 		/* another thread's failed exec, or a PID namespace of our own */
 		traceable(t, true);
-		ret = ask(&exec, private_fd);
+		ret = ask(&exec);
 	}
 	if (ret < 0)
 		not_traceable(t);
+	else
+		t->window.exec = EXEC_ATTACHED;
 	return ret;
 }
 
 /* The exec did not happen. */
 void proc_exec_abandon(struct agent_thread *t)
 {
-	int sock = t->window.exec_fd;
 	struct proto_msg msg;
-	uint32_t count = 0;
+	uint32_t tid;
 
-	rpc_msg_init(&msg, PROTO_MSG_EXEC_FAILED);
-	if (rpc_send(sock, &msg, NULL, 0) >= 0)
-		rpc_recv_private(sock, &msg, NULL, &count, 1);
-	sys1(__NR_close, sock);
-	t->window.exec_fd = -1;
+	if (t->window.exec == EXEC_ATTACHED) {
+		rpc_msg_init(&msg, PROTO_MSG_EXEC_FAILED);
+		tid = msg.exec.tid = (uint32_t)sys0(__NR_gettid);
+		/* a daemon that does not answer is dead, and traces nobody */
+		if (rpc_ask_command(&msg, PROTO_MSG_EXEC_HEARD) == 0) {
+			/* where a signal ended the window, its mask is in force */
+			sig_unblock_faults(t);
+			t->window.exec = EXEC_KNOCKS;
+			/* the tracer takes it; one that has just died leaves it to us */
+			sys3(__NR_tgkill, sys0(__NR_getpid), tid, PROTO_EXEC_KNOCK);
+		}
+	}
 	not_traceable(t);
 }
 
-void proc_exec_vforked(struct agent_thread *t, bool shared_fds)
+void proc_exec_vforked(struct agent_thread *t)
 {
-	if (t->window.exec_fd >= 0 && shared_fds)
-		sys1(__NR_close, t->window.exec_fd);
-	t->window.exec_fd = -1;
 	not_traceable(t);
+}
+
+/*
+ * Shells and execvp() try name after name: what is not there need not trouble the
+ * daemon.  Linux looks for the file before it looks at the arguments.
+ */
+static long not_there(const agent_ucontext *uc)
+{
+	bool at = UC_REGS(uc)->ax == __NR_execveat;
+	uint64_t flags = at ? uc_arg(uc, 4) : 0;
+	long ret;
+
+	if (flags)
+		return 0;
+	ret = sys4(__NR_faccessat2, at ? uc_arg(uc, 0) : (uint64_t)AT_FDCWD, uc_arg(uc, at ? 1 : 0),
+		   F_OK, AT_EACCESS);
+	return ret == -ENOENT || ret == -ENOTDIR ? ret : 0;
 }
 
 long proc_do_execve(struct agent_thread *t, agent_ucontext *uc)
 {
-	int sock;
-	long ret = exec_ask(t, uc, &sock);
+	long ret = t->seccomp ? 0 : not_there(uc);
 
+	if (ret)
+		return ret;
+	ret = exec_ask(t, uc);
 	if (ret < 0) {
 		agent_say(ret == -EPERM
 				  ? "exec refused: the process cannot be traced (another tracer, "
@@ -143,7 +152,6 @@ long proc_do_execve(struct agent_thread *t, agent_ucontext *uc)
 				  : "exec refused: the SGX machine's daemon does not answer");
 		return ret == -EPERM ? -EPERM : -EIO;
 	}
-	t->window.exec_fd = sock;
 	ret = agent_reissue(t, uc);
 	/* still here: it failed */
 	proc_exec_abandon(t);

@@ -8,6 +8,7 @@
 #define INJECT_INJECT_H
 
 #include <proto/msg.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/types.h>
 
@@ -31,18 +32,17 @@ int inject_seize(const struct inject_target *t);
  * inject_follow() - wait for the exec and inject
  * @t:		as for inject_seize()
  * @exec:	the state that survives, from the request
- * @failed_fd:	private socket; readable = the exec failed (PROTO_MSG_EXEC_FAILED)
+ * @failed:	set by whoever hears that the exec failed; then PROTO_EXEC_KNOCK ends it
  * @what:	receives a static string for the log where it returns an error
  *
  * Blocks until the process has exec'ed, has been injected and runs detached, or
- * has died, or has said that the exec failed (then it is detached, and the
- * caller answers PROTO_MSG_EXEC_DETACHED).
+ * has died, or has said that the exec failed (then it is detached).
  *
  * Return: 1 injected; 0 exec failed, detached; 2 not a program for the agent
  * (other architecture), detached and running; -errno: the process was killed
  * with a message on its stderr, or has died.
  */
-int inject_follow(const struct inject_target *t, const struct proto_exec *exec, int failed_fd,
-		  const char **what);
+int inject_follow(const struct inject_target *t, const struct proto_exec *exec,
+		  const atomic_bool *failed, const char **what);
 
 #endif

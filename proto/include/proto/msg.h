@@ -24,15 +24,17 @@ enum proto_msg_type {
 	/*
 	 * Agent or tool -> daemon, command socket, fd: private socket: thread
 	 * tid of the sending process is about to execve.  The daemon attaches
-	 * and answers PROTO_MSG_EXEC_READY on the private socket (status 0 or
-	 * -errno: exec without injection is not possible).  Then either the exec
-	 * happens, or the sender writes PROTO_MSG_EXEC_FAILED on the private
-	 * socket and waits for PROTO_MSG_EXEC_DETACHED.
+	 * and answers PROTO_MSG_EXEC_READY (status 0 or -errno: exec without
+	 * injection is not possible).  Then either the exec happens, or the sender
+	 * says PROTO_MSG_EXEC_FAILED in the same way, with the same tid.  The answer
+	 * is PROTO_MSG_EXEC_HEARD: where its status is 0, the thread sends itself
+	 * PROTO_EXEC_KNOCK, for which it stops and which it never gets, since its
+	 * tracer lets go of it then.  No descriptor is open meanwhile.
 	 */
 	PROTO_MSG_EXEC,
 	PROTO_MSG_EXEC_READY,
 	PROTO_MSG_EXEC_FAILED,
-	PROTO_MSG_EXEC_DETACHED,
+	PROTO_MSG_EXEC_HEARD,
 	/* Descriptors that belong to an RPC answer; slot = number of the RPC slot */
 	PROTO_MSG_FDS,
 	/* Tool -> daemon, a fresh connection to the machine's socket */
@@ -57,6 +59,7 @@ struct proto_exec {
 	int32_t command_fd; /* number of the command socket in the process */
 	uint32_t rsvd;
 };
+#define PROTO_EXEC_KNOCK    SIGBUS /* one of the two that no handler of the agent's blocks */
 #define PROTO_EXEC_FILTERED (1u << 0) /* the seccomp filter is installed already */
 #define PROTO_EXEC_STAGE2   (1u << 1) /* so is its second stage */
 #define PROTO_EXEC_NNP	    (1u << 2) /* the program has set no_new_privs */
