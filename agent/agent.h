@@ -264,6 +264,7 @@ bool agent_starts(const char *s, const char *prefix);
 uint64_t agent_strlen(const char *s);
 void agent_lock(uint32_t *lock);
 void agent_unlock(uint32_t *lock);
+void agent_append(char *line, uint64_t size, const char *text); /* cut where it is full */
 void agent_say(const char *line); /* one line to stderr, prefixed */
 /* A numbered code into the channel, a line, then a fault on purpose. */
 void agent_panic_at(uint32_t code, uint32_t line, uint64_t value) __attribute__((noreturn));
@@ -494,6 +495,7 @@ uint64_t dev_of_memfds(void);
 int dev_of_fd(int fd, uint64_t *id);
 long proc_do_execve(struct agent_thread *t, agent_ucontext *uc);
 void proc_exec_abandon(struct agent_thread *t);
+long proc_do_traceme(agent_ucontext *uc);
 /* A vfork child, whose block this was, has exec'ed or died. */
 void proc_exec_vforked(struct agent_thread *t);
 /* seccomp.c */

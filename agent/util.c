@@ -121,6 +121,15 @@ void agent_unlock(uint32_t *lock)
 		sys3(__NR_futex, lock, FUTEX_WAKE_PRIVATE, 1);
 }
 
+void agent_append(char *line, uint64_t size, const char *text)
+{
+	uint64_t n = agent_strlen(line);
+
+	while (*text && n + 1 < size)
+		line[n++] = *text++;
+	line[n] = 0;
+}
+
 void agent_say(const char *line)
 {
 	char buf[256];

@@ -7,6 +7,7 @@
 #include "machine.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -34,6 +35,55 @@ static int reply(int fd, enum proto_msg_type type, int status)
 	return sock_send(fd, &msg, NULL, 0, NULL, 0);
 }
 
+/* A number behind a word at the start of a line; 0 where there is none */
+static uint32_t number_of(const char *path, const char *word)
+{
+	size_t n = strlen(word);
+	uint32_t value = 0;
+	char line[128];
+	FILE *f = fopen(path, "re");
+
+	while (f && fgets(line, sizeof(line), f)) {
+		if (strncmp(line, word, n))
+			continue;
+		value = (uint32_t)strtoul(line + n, NULL, 10);
+		break;
+	}
+	if (f)
+		fclose(f);
+	return value;
+}
+
+/* It cannot be traced: say what is in the way, for a line that helps. */
+static void refuse(const struct exec *x, const struct inject_target *t, int error)
+{
+	struct proto_msg msg = {
+		.magic = PROTO_MAGIC,
+		.version = PROTO_VERSION,
+		.type = PROTO_MSG_EXEC_READY,
+		.status = error,
+	};
+	struct proto_refusal *why = &msg.refusal;
+	char path[64];
+	FILE *f;
+
+	why->daemon_pid = (uint64_t)getpid();
+	snprintf(path, sizeof(path), "/proc/%d/status", t->proc);
+	why->tracer = number_of(path, "TracerPid:");
+	why->yama = number_of("/proc/sys/kernel/yama/ptrace_scope", "");
+	if (why->tracer) {
+		snprintf(path, sizeof(path), "/proc/%u/comm", why->tracer);
+		f = fopen(path, "re");
+		if (f && fgets(why->name, sizeof(why->name), f))
+			why->name[strcspn(why->name, "\n")] = 0;
+		if (f)
+			fclose(f);
+	}
+	log_line("process %d: cannot trace it over its exec: %s; tracer %u, Yama %u", x->pid,
+		 strerror(-error), why->tracer, why->yama);
+	(void)sock_send(x->private_fd, &msg, NULL, 0, NULL, 0);
+}
+
 static void run(struct exec *x)
 {
 	const char *what = "";
@@ -49,8 +99,7 @@ static void run(struct exec *x)
 	}
 	ret = inject_seize(&target);
 	if (ret) {
-		log_line("process %d: cannot trace it over its exec: %s", x->pid, strerror(-ret));
-		reply(x->private_fd, PROTO_MSG_EXEC_READY, ret);
+		refuse(x, &target, ret);
 		return;
 	}
 	/* If it does not hear us it is dead, which inject_follow() finds out */

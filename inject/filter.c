@@ -34,6 +34,7 @@ enum rule {
 	TRAP_SGX_IOCTL,
 	TRAP_OWN_FD0, /* first argument is one of the agent's descriptors */
 	TRAP_OWN_FD1,
+	TRAP_TRACEME,
 	TRAP_PRCTL, /* what is virtual of it */
 	TRAP_ARG3, /* that argument, a mask, is not NULL */
 	TRAP_ARG4,
@@ -66,7 +67,7 @@ static const struct {
 	{ SYS_ioctl, TRAP_SGX_IOCTL }, { SYS_mmap, TRAP_FILE_MAP },
 	{ SYS_close, TRAP_OWN_FD0 }, { SYS_dup2, TRAP_OWN_FD1 }, { SYS_dup3, TRAP_OWN_FD1 },
 	{ SYS_dup, TRAP_OWN_FD0 }, { SYS_fcntl, TRAP_OWN_FD0 }, { SYS_close_range, TRAP },
-	{ SYS_prctl, TRAP_PRCTL }, { SYS_seccomp, TRAP },
+	{ SYS_ptrace, TRAP_TRACEME }, { SYS_prctl, TRAP_PRCTL }, { SYS_seccomp, TRAP },
 	{ SYS_io_uring_setup, DENY },
 };
 /* clang-format on */
@@ -146,6 +147,11 @@ static void argument_test(struct out *o, enum rule rule, int command_fd)
 		load(o, ARG_LO(rule == TRAP_OWN_FD1 ? 1 : 0));
 		stmt(o, BPF_ALU | BPF_SUB | BPF_K, first);
 		jump(o, JGE, PROTO_FD_COUNT, 0, 1);
+		ret(o, SECCOMP_RET_ALLOW);
+		break;
+	case TRAP_TRACEME:
+		load(o, ARG_LO(0));
+		jump(o, JEQ, 0 /* PTRACE_TRACEME */, 1, 0);
 		ret(o, SECCOMP_RET_ALLOW);
 		break;
 	case TRAP_PRCTL:

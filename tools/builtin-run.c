@@ -155,19 +155,18 @@ static int send_message(int sock, const struct proto_msg *msg, int fd)
 }
 
 /* Return: status of the message; -EPIPE: the machine died. */
-static int await(int sock, enum proto_msg_type type)
+static int await(int sock, struct proto_msg *msg, enum proto_msg_type type)
 {
-	struct proto_msg msg;
 	ssize_t n;
 
 	do
-		n = recv(sock, &msg, sizeof(msg), 0);
+		n = recv(sock, msg, sizeof(*msg), 0);
 	while (n < 0 && errno == EINTR);
-	if (n != (ssize_t)sizeof(msg))
+	if (n != (ssize_t)sizeof(*msg))
 		return -EPIPE;
-	if (msg.magic != PROTO_MAGIC || msg.version != PROTO_VERSION || msg.type != type)
+	if (msg->magic != PROTO_MAGIC || msg->version != PROTO_VERSION || msg->type != type)
 		return -EPROTO;
-	return msg.status;
+	return msg->status;
 }
 
 /*
@@ -196,7 +195,8 @@ static void signals_for_exec(struct proto_exec *exec)
 }
 
 /* Ask on the command socket, with a socket for the answer. */
-static int ask(int command, const struct proto_msg *msg, enum proto_msg_type answer)
+static int ask(int command, const struct proto_msg *msg, enum proto_msg_type type,
+	       struct proto_msg *answer)
 {
 	int sp[2], ret;
 
@@ -205,9 +205,26 @@ static int ask(int command, const struct proto_msg *msg, enum proto_msg_type ans
 	ret = send_message(command, msg, sp[1]);
 	close(sp[1]);
 	if (!ret)
-		ret = await(sp[0], answer);
+		ret = await(sp[0], answer, type);
 	close(sp[0]);
 	return ret;
+}
+
+static void cannot_attach(int error, const struct proto_refusal *why)
+{
+	const char *who = why->name[0] ? why->name : "a debugger";
+
+	if (error != -EPERM)
+		tool_error("the machine cannot attach to this process: %s", strerror(-error));
+	else if (why->tracer)
+		tool_error("%.15s traces this process, so the program would have no agent: run "
+			   "swsgx without it and attach later, or use 'swsgx gdb'",
+			   who);
+	else if (why->yama >= 2)
+		tool_error("processes cannot be traced here (kernel.yama.ptrace_scope is %u)",
+			   why->yama);
+	else
+		tool_error("the machine may not trace this process");
 }
 
 static int exec_program(int command, pid_t daemon, char **argv, bool stop)
@@ -217,6 +234,7 @@ static int exec_program(int command, pid_t daemon, char **argv, bool stop)
 		.version = PROTO_VERSION,
 		.type = PROTO_MSG_EXEC,
 	};
+	struct proto_msg answer;
 	int ret, error;
 
 	msg.exec.tid = (uint32_t)syscall(SYS_gettid);
@@ -228,18 +246,15 @@ static int exec_program(int command, pid_t daemon, char **argv, bool stop)
 	/* Yama: the machine is not our parent.  EINVAL: there is no Yama */
 	(void)prctl(PR_SET_PTRACER, (unsigned long)daemon, 0, 0, 0);
 	(void)prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
-	ret = ask(command, &msg, PROTO_MSG_EXEC_READY);
+	ret = ask(command, &msg, PROTO_MSG_EXEC_READY, &answer);
 	if (ret) {
-		tool_error("the machine cannot attach to this process: %s%s", strerror(-ret),
-			   ret == -EPERM ? " (is it traced by strace or gdb, or is "
-					   "kernel.yama.ptrace_scope 2 or 3?)"
-					 : "");
+		cannot_attach(ret, &answer.refusal);
 		return EXIT_NO_MACHINE;
 	}
 	execvp(argv[0], argv);
 	error = errno;
 	msg.type = PROTO_MSG_EXEC_FAILED;
-	if (!ask(command, &msg, PROTO_MSG_EXEC_HEARD)) {
+	if (!ask(command, &msg, PROTO_MSG_EXEC_HEARD, &answer)) {
 		/* for the tracer alone */
 		signal(PROTO_EXEC_KNOCK, SIG_IGN);
 		raise(PROTO_EXEC_KNOCK);

@@ -55,16 +55,21 @@ static void not_traceable(struct agent_thread *t)
 		sys2(__NR_prctl, PR_SET_DUMPABLE, 0);
 }
 
-static long ask(const struct proto_exec *exec)
+static long ask(const struct proto_exec *exec, struct proto_refusal *why)
 {
 	struct proto_msg msg;
+	long ret;
 
 	rpc_msg_init(&msg, PROTO_MSG_EXEC);
 	msg.exec = *exec;
-	return rpc_ask_command(&msg, PROTO_MSG_EXEC_READY);
+	agent_memset(why, 0, sizeof(*why));
+	ret = rpc_ask_command(&msg, PROTO_MSG_EXEC_READY);
+	if (ret == -EPERM && msg.type == PROTO_MSG_EXEC_READY)
+		*why = msg.refusal;
+	return ret;
 }
 
-static long exec_ask(struct agent_thread *t, agent_ucontext *uc)
+static long exec_ask(struct agent_thread *t, agent_ucontext *uc, struct proto_refusal *why)
 {
 	struct agent_sigtable *table = t->sigtable;
 	struct proto_exec exec;
@@ -81,11 +86,11 @@ static long exec_ask(struct agent_thread *t, agent_ucontext *uc)
 			exec.sigignored |= SIGBIT(sig);
 	exec.command_fd = PROC->fd_base;
 	traceable(t, false);
-	ret = ask(&exec);
+	ret = ask(&exec, why);
 	if (ret == -EPERM) {
 		/* another thread's failed exec, or a PID namespace of our own */
 		traceable(t, true);
-		ret = ask(&exec);
+		ret = ask(&exec, why);
 	}
 	if (ret < 0)
 		not_traceable(t);
@@ -137,20 +142,64 @@ static long not_there(const agent_ucontext *uc)
 	return ret == -ENOENT || ret == -ENOTDIR ? ret : 0;
 }
 
+/* One line before the exec that does not happen. */
+static void say_refused(const agent_ucontext *uc, const struct proto_refusal *why)
+{
+	uint64_t path = uc_arg(uc, UC_REGS(uc)->ax == __NR_execveat ? 1 : 0);
+	char line[240] = "exec of ", name[80];
+	uint64_t n = 0;
+
+	while (n < sizeof(name) - 1 && copy_in(&name[n], path + n, 1) && name[n])
+		n++;
+	name[n] = 0;
+	agent_append(line, sizeof(line), name);
+	agent_append(line, sizeof(line), " refused: this process ");
+	if (why->tracer) {
+		agent_memcpy(name, why->name, sizeof(why->name));
+		name[sizeof(why->name) - 1] = 0;
+		agent_append(line, sizeof(line), "is traced by ");
+		agent_append(line, sizeof(line), *name ? name : "a debugger");
+	} else if (why->yama >= 2) {
+		agent_append(line, sizeof(line),
+			     "cannot be traced (kernel.yama.ptrace_scope is "
+			     "2 or 3)");
+	} else {
+		agent_append(line, sizeof(line), "cannot be traced");
+	}
+	agent_append(line, sizeof(line), ", so the program would have no agent");
+	if (why->tracer)
+		agent_append(line, sizeof(line), "; 'swsgx gdb', or attach later");
+	agent_say(line);
+}
+
+/*
+ * A vfork child that asks to be traced would stop at its next trapped call, for a
+ * parent that sleeps until it has exec'ed: both for ever.  gdb starts programs so.
+ */
+long proc_do_traceme(agent_ucontext *uc)
+{
+	if ((uint32_t)sys0(__NR_getpid) == PROC->pid)
+		return agent_pass(uc);
+	agent_say("a debugger cannot start programs under swsgx run: use 'swsgx gdb -- PROGRAM', "
+		  "or attach to one that runs");
+	return -EPERM;
+}
+
 long proc_do_execve(struct agent_thread *t, agent_ucontext *uc)
 {
 	long ret = t->seccomp ? 0 : not_there(uc);
+	struct proto_refusal why;
 
 	if (ret)
 		return ret;
-	ret = exec_ask(t, uc);
+	ret = exec_ask(t, uc, &why);
+	if (ret == -EPERM) {
+		say_refused(uc, &why);
+		return ret;
+	}
 	if (ret < 0) {
-		agent_say(ret == -EPERM
-				  ? "exec refused: the process cannot be traced (another tracer, "
-				    "or ptrace is restricted), so the new program would have no "
-				    "agent"
-				  : "exec refused: the SGX machine's daemon does not answer");
-		return ret == -EPERM ? -EPERM : -EIO;
+		agent_say("exec refused: the SGX machine's daemon does not answer");
+		return -EIO;
 	}
 	ret = agent_reissue(t, uc);
 	/* still here: it failed */

@@ -129,6 +129,9 @@ static bool simple_call(struct agent_thread *t, agent_ucontext *uc, long *ret)
 	case __NR_prctl:
 		*ret = proc_do_prctl(t, uc);
 		return true;
+	case __NR_ptrace:
+		*ret = proc_do_traceme(uc);
+		return true;
 	case __NR_seccomp:
 		*ret = proc_do_seccomp(t, uc);
 		return true;

@@ -1,10 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# usage: words.sh SWSGX
+# usage: words.sh SWSGX TRACER
 #
 # Execs that cannot be as they are bare: each says one line, and none dies silently.
 swsgx=$1
+tracer=$2
 tmp=$(mktemp -d) || exit 2
 trap 'rm -rf "$tmp"' EXIT
 chmod 755 "$tmp"
@@ -103,6 +104,21 @@ fi
 try 'no privileges' 0 "$swsgx" run -- id -u
 lines 0 ''
 out "$me"
+
+# --- a tracer of somebody else's
+for how in fork vfork seize; do
+	try "bare, $how" 7 "$tracer" $how /bin/sh -c 'exit 7'
+	try "inside, $how" "$([ $how = vfork ] && echo 110 || echo 111)" \
+		"$swsgx" run -- "$tracer" $how /bin/sh -c 'exit 7'
+	if [ $how = vfork ]; then
+		lines 1 'a debugger cannot start programs under swsgx run'
+	else
+		lines 1 'exec of /bin/sh refused: this process is traced by tracer'
+	fi
+done
+try 'outside' 125 "$tracer" seize "$swsgx" run -- /bin/true
+grep -qx 'swsgx run: tracer traces this process, .*' "$tmp/err"
+result $? 'outside: one line that says who'
 
 echo "1..$number"
 exit $failed

@@ -197,6 +197,14 @@ TEST(own_descriptors_are_guarded)
 	CHECK_EQ(ask(SYS_close, PROGRAM_IP, 0, 0, 0), SECCOMP_RET_ALLOW);
 }
 
+TEST(ptrace_traps_for_traceme_only)
+{
+	build();
+	CHECK_EQ(ask(SYS_ptrace, PROGRAM_IP, 0, 0, 0), SECCOMP_RET_TRAP);
+	CHECK_EQ(ask(SYS_ptrace, PROTO_AGENT_BASE, 0, 0, 0), SECCOMP_RET_ALLOW);
+	CHECK_EQ(ask(SYS_ptrace, PROGRAM_IP, 16, 0, 0), SECCOMP_RET_ALLOW);
+}
+
 TEST(prctl_traps_for_what_is_virtual)
 {
 	static const int options[] = {PR_SET_PTRACER,	   PR_SET_SECCOMP,

@@ -32,7 +32,7 @@ enum proto_msg_type {
 	 * tracer lets go of it then.  No descriptor is open meanwhile.
 	 */
 	PROTO_MSG_EXEC,
-	PROTO_MSG_EXEC_READY,
+	PROTO_MSG_EXEC_READY, /* status -EPERM: refusal says what is in the way */
 	PROTO_MSG_EXEC_FAILED,
 	PROTO_MSG_EXEC_HEARD,
 	/* Descriptors that belong to an RPC answer; slot = number of the RPC slot */
@@ -59,6 +59,13 @@ struct proto_exec {
 	int32_t command_fd; /* number of the command socket in the process */
 	uint32_t rsvd;
 };
+/* Why a thread cannot be traced */
+struct proto_refusal {
+	uint64_t daemon_pid; /* as in every answer */
+	uint32_t tracer; /* who does already, 0: nobody */
+	uint32_t yama; /* kernel.yama.ptrace_scope */
+	char name[16]; /* of the tracer */
+};
 #define PROTO_EXEC_KNOCK    SIGBUS /* one of the two that no handler of the agent's blocks */
 #define PROTO_EXEC_FILTERED (1u << 0) /* the seccomp filter is installed already */
 #define PROTO_EXEC_STAGE2   (1u << 1) /* so is its second stage */
@@ -74,6 +81,7 @@ struct proto_msg {
 	uint32_t slot;
 	union {
 		struct proto_exec exec;
+		struct proto_refusal refusal;
 		uint64_t words[8];
 	};
 };
