@@ -8,12 +8,14 @@
 #include <fcntl.h>
 #include <harness/harness.h>
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -627,6 +629,58 @@ TEST(vfork_in_the_child)
 		expect_exit(pid, 0);
 	}
 	CHECK_EQ(encl_read8(&e, 0, e.base + ENCL_DATA), 20);
+	encl_free(&e);
+}
+
+/*
+ * A table of descriptors in common, and memory not: the agent's own descriptors are
+ * there for one process only.
+ */
+TEST(clone_files)
+{
+	struct encl e;
+
+	encl_build(&e, &(struct encl_opts){0});
+	for (int i = 0; i < 3; i++) {
+		pid_t pid = (pid_t)syscall(SYS_clone, CLONE_FILES | SIGCHLD, NULL, NULL, NULL, 0);
+
+		CHECK_SYS(pid);
+		if (!pid) {
+			encl_op(&e, 0, OP_ADD, e.base + ENCL_DATA, 0, 1, 0);
+			encl_build(&e, &(struct encl_opts){0});
+			encl_op(&e, 0, OP_NOP, 0, 0, 0, 0);
+			_exit(0);
+		}
+		expect_exit(pid, 0);
+		/* pages that were never touched come by the parent's userfaultfd */
+		encl_op(&e, 0, OP_ADD, e.base + ENCL_DATA + 4096 * (uint64_t)i, 0, 1, 0);
+		CHECK_EQ(store(e.base + ENCL_DATA + 8192), 0);
+	}
+	CHECK_EQ(encl_read8(&e, 0, e.base + ENCL_DATA), 4);
+	encl_free(&e);
+}
+
+/* The guard against system calls inside is a thread's own: the child has one too. */
+TEST(system_call_inside_the_child)
+{
+	static const uint8_t code[] = {0xb8, SYS_getppid, 0, 0, 0, 0x0f, 0x05};
+	struct encl e;
+	uint64_t page;
+	pid_t pid;
+
+	encl_build(&e, &(struct encl_opts){.heap = 4 * ENCL_PAGE});
+	encl_op(&e, 0, OP_NOP, 0, 0, 0, 0);
+	page = encl_snippet(&e, code, sizeof(code));
+	pid = start();
+	if (!pid) {
+		struct sgx_enclave_run run =
+			encl_enter_fixed(&e, 0, SGX_EENTER, OP_JUMP, page, 0, 0, 0).run;
+
+		CHECK_EQ(run.function, SGX_ERESUME);
+		CHECK_EQ(run.exception_vector, SGX_VEC_UD);
+		_exit(0);
+	}
+	expect_exit(pid, 0);
 	encl_free(&e);
 }
 
