@@ -189,9 +189,15 @@ static bool tell_unmap(uint64_t start, uint64_t end)
 	bool last = false;
 	uint32_t i;
 
-	for (i = 0; i < PROC->encl_count; i++)
-		if (overlaps(&PROC->encl[i], start, end))
-			last |= !unmap_one(&PROC->encl[i], start, end - start);
+	for (i = 0; i < PROC->encl_count; i++) {
+		const struct agent_encl *e = &PROC->encl[i];
+
+		if (overlaps(e, start, end))
+			last |= !unmap_one(e, start, end - start);
+		else if (e->id && !e->created)
+			/* before CREATE it may be mapped anywhere */
+			unmap_one(e, start, end - start);
+	}
 	return last;
 }
 

@@ -342,3 +342,36 @@ TEST(below_4_gib)
 	CHECK_SYS(munmap(p, 4096));
 	encl_free(&e);
 }
+
+/*
+ * Twice the range is reserved from the device, and what is not aligned goes back
+ * before CREATE.  When the rest has gone, nothing of an enclave is left there.
+ */
+TEST(trimmed_reservation_is_forgotten)
+{
+	struct encl e;
+	uint64_t start;
+	uint8_t *p;
+
+	encl_open(&e, &(struct encl_opts){0});
+	CHECK_SYS(munmap((void *)e.base, e.size));
+	p = mmap(NULL, 2 * e.size, PROT_NONE, MAP_SHARED, e.fd, 0);
+	CHECK(p != MAP_FAILED);
+	start = (uint64_t)p;
+	e.base = (start + e.size - 1) & ~(e.size - 1);
+	if (e.base > start)
+		CHECK_SYS(munmap(p, e.base - start));
+	if (e.base < start + e.size)
+		CHECK_SYS(munmap((void *)(e.base + e.size), start + e.size - e.base));
+	CHECK_EQ(encl_create(&e), 0);
+	CHECK_SYS(munmap((void *)e.base, e.size));
+	close(e.fd);
+	p = mmap((void *)e.base, e.size, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+	CHECK_EQ((uint64_t)p, e.base);
+	p[5] = 1;
+	CHECK_SYS(madvise(p, e.size, MADV_DONTNEED));
+	CHECK_EQ(p[5], 0);
+	CHECK_SYS(mprotect(p, e.size, PROT_READ));
+	CHECK_SYS(munmap(p, e.size));
+}
