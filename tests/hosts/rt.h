@@ -105,7 +105,7 @@ enum rt_ocall {
 enum rt_raise {
 	RAISE_UD2,
 	RAISE_DE,
-	RAISE_BP,
+	RAISE_BP, /* SDM: INT3 after an opt-out entry is #UD */
 	RAISE_GP, /* not canonical */
 	RAISE_HLT, /* #GP by the privilege */
 	RAISE_READ, /* address b */

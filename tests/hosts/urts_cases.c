@@ -88,7 +88,7 @@ static void exceptions(bool exinfo)
 	} cases[] = {
 		{RAISE_UD2, SIGILL, SGX_VEC_UD, 3, true},
 		{RAISE_DE, SIGFPE, SGX_VEC_DE, 3, true},
-		{RAISE_BP, SIGTRAP, SGX_VEC_BP, 6, true},
+		{RAISE_BP, SIGILL, SGX_VEC_UD, 3, true},
 		{RAISE_GP, SIGSEGV, SGX_VEC_GP, 3, false},
 		{RAISE_HLT, SIGSEGV, SGX_VEC_GP, 3, false},
 		{RAISE_MF, SIGFPE, SGX_VEC_MF, 3, true},
