@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The filter's second stage, once this process has an enclave: calls that change
- * mappings, and those that a memfd takes and a device file does not.
+ * The filter's second stage, once this process has an enclave or has looked for
+ * SGX: calls that change mappings, those that a memfd takes and a device file does
+ * not, and readlink, of which a compiler makes a thousand for each source.
  *
  *	number not here		allow
  *	fcntl, mmap		allow, but for seals and anonymous MAP_FIXED (not at the
@@ -73,9 +74,9 @@ static void from_head_page(struct program *p)
 static void build(struct program *p)
 {
 	static const uint16_t calls[] = {
-		__NR_mprotect, __NR_pkey_mprotect, __NR_munmap,	   __NR_mremap,
-		__NR_madvise,  __NR_mlock,	   __NR_mlock2,	   __NR_ftruncate,
-		__NR_fsync,    __NR_fdatasync,	   __NR_fallocate,
+		__NR_mprotect,	__NR_pkey_mprotect, __NR_munmap,     __NR_mremap, __NR_madvise,
+		__NR_mlock,	__NR_mlock2,	    __NR_ftruncate,  __NR_fsync,  __NR_fdatasync,
+		__NR_fallocate, __NR_readlink,	    __NR_readlinkat,
 	};
 	const uint32_t fixed = MAP_FIXED | MAP_ANONYMOUS;
 	uint32_t i;
@@ -113,6 +114,9 @@ void mem_filter_stage2(void)
 	struct sock_fprog prog;
 	uint32_t zero = 0;
 
+	/* a vfork child: the filter would be its own, what is noted the parent's */
+	if (PROC->filter_stage2 || (uint32_t)sys0(__NR_getpid) != PROC->pid)
+		return;
 	if (!__atomic_compare_exchange_n(&PROC->filter_stage2, &zero, 1, false, __ATOMIC_ACQ_REL,
 					 __ATOMIC_RELAXED))
 		return;

@@ -55,6 +55,9 @@ bool cpuid_trap(agent_ucontext *uc)
 		return false;
 	if (op != PROTO_CPUID_STAND_IN && (op != PROTO_CPUID_INSN || !PROC->cpuid_faulting))
 		return false;
+	/* who asks for SGX may look for its files by readlink next */
+	if ((uint32_t)c->ax == SGX_CPUID_LEAF)
+		mem_filter_stage2();
 	cpuid_answer((uint32_t)c->ax, (uint32_t)c->cx, &regs);
 	c->ax = regs.eax;
 	c->bx = regs.ebx;

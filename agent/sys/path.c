@@ -119,6 +119,7 @@ long path_do_open(struct agent_thread *t, agent_ucontext *uc, bool *done)
 	case ANSWER_ENCLAVE:
 	case ANSWER_PROVISION:
 	case ANSWER_NOTDIR:
+		mem_filter_stage2();
 		return open_device(a, how.flags);
 	case ANSWER_CPUINFO:
 	case ANSWER_EPC_SIZE:
@@ -301,6 +302,7 @@ bool path_do_other(agent_ucontext *uc, long *ret)
 		*ret = read_link(uc);
 		return true;
 	}
+	mem_filter_stage2();
 	if (a == ANSWER_NOTDIR) {
 		*ret = -ENOTDIR;
 		return true;

@@ -9,6 +9,7 @@
 #include <cpuid.h>
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <sys/mman.h>
@@ -261,4 +262,19 @@ CASE(libgcc)
 	say("sse2 %d avx2 %d avx512f %d", !!__builtin_cpu_supports("sse2"),
 	    !!__builtin_cpu_supports("avx2"), !!__builtin_cpu_supports("avx512f"));
 	say("amd %d intel %d", !!__builtin_cpu_is("amd"), !!__builtin_cpu_is("intel"));
+}
+
+/* Who has looked for SGX finds its devices by realpath(3) too, which is readlink. */
+CASE(realpath_after_looking)
+{
+	char path[PATH_MAX];
+	uint32_t r[4];
+
+	ask(0x12, 0, r);
+	if (!under_swsgx()) {
+		say("it is /dev/sgx_enclave");
+		return;
+	}
+	must(realpath("/dev/sgx_enclave", path));
+	say("it is %s", path);
 }

@@ -82,13 +82,32 @@ static uint32_t ask(int nr, uint64_t ip, uint64_t a0, uint64_t a1, uint64_t a3)
 }
 
 static const int trapped[] = {
-	SYS_rt_sigaction,  SYS_rt_sigprocmask, SYS_rt_sigreturn,    SYS_sigaltstack,
-	SYS_rt_sigsuspend, SYS_open,	       SYS_openat,	    SYS_openat2,
-	SYS_stat,	   SYS_lstat,	       SYS_fstat,	    SYS_newfstatat,
-	SYS_statx,	   SYS_access,	       SYS_faccessat,	    SYS_faccessat2,
-	SYS_readlink,	   SYS_readlinkat,     SYS_clone,	    SYS_clone3,
-	SYS_fork,	   SYS_vfork,	       SYS_execve,	    SYS_execveat,
-	SYS_exit,	   SYS_close_range,    SYS_rt_sigtimedwait, SYS_rt_sigpending,
+	SYS_rt_sigaction,
+	SYS_rt_sigprocmask,
+	SYS_rt_sigreturn,
+	SYS_sigaltstack,
+	SYS_rt_sigsuspend,
+	SYS_open,
+	SYS_openat,
+	SYS_openat2,
+	SYS_stat,
+	SYS_lstat,
+	SYS_fstat,
+	SYS_newfstatat,
+	SYS_statx,
+	SYS_access,
+	SYS_faccessat,
+	SYS_faccessat2,
+	SYS_clone,
+	SYS_clone3,
+	SYS_fork,
+	SYS_vfork,
+	SYS_execve,
+	SYS_execveat,
+	SYS_exit,
+	SYS_close_range,
+	SYS_rt_sigtimedwait,
+	SYS_rt_sigpending,
 	SYS_seccomp,
 };
 
@@ -119,8 +138,9 @@ TEST(agent_calls_pass_from_the_head_page_only)
 
 TEST(other_calls_pass)
 {
-	static const int free[] = {SYS_read,	 SYS_write,	 SYS_getpid, SYS_futex, SYS_munmap,
-				   SYS_mprotect, SYS_exit_group, SYS_socket, SYS_ppoll};
+	static const int free[] = {SYS_read,   SYS_write,    SYS_getpid,     SYS_futex,
+				   SYS_munmap, SYS_mprotect, SYS_exit_group, SYS_socket,
+				   SYS_ppoll,  SYS_readlink, SYS_readlinkat};
 
 	build();
 	for (size_t i = 0; i < sizeof(free) / sizeof(free[0]); i++)
