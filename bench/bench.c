@@ -47,15 +47,11 @@ static void remove_folder(const char *folder)
 int main(int argc, char **argv)
 {
 	static const struct option longs[] = {
-		{"swsgx", required_argument, NULL, 'w'},
-		{"probe", required_argument, NULL, 'p'},
-		{"stamp", required_argument, NULL, 's'},
-		{"key", required_argument, NULL, 'k'},
-		{"json", no_argument, NULL, 'j'},
-		{"rounds", required_argument, NULL, 'r'},
-		{"only", required_argument, NULL, 'o'},
-		{"help", no_argument, NULL, 'h'},
-		{NULL, 0, NULL, 0},
+		{"swsgx", required_argument, NULL, 'w'},   {"probe", required_argument, NULL, 'p'},
+		{"stamp", required_argument, NULL, 's'},   {"key", required_argument, NULL, 'k'},
+		{"project", required_argument, NULL, 'P'}, {"json", no_argument, NULL, 'j'},
+		{"rounds", required_argument, NULL, 'r'},  {"only", required_argument, NULL, 'o'},
+		{"help", no_argument, NULL, 'h'},	   {NULL, 0, NULL, 0},
 	};
 	char folder[] = "/tmp/swsgx-bench-XXXXXX";
 	static struct table table;
@@ -78,6 +74,9 @@ int main(int argc, char **argv)
 			break;
 		case 'k':
 			p.key = optarg;
+			break;
+		case 'P':
+			p.project = optarg;
 			break;
 		case 'j':
 			json = true;
@@ -109,6 +108,10 @@ int main(int argc, char **argv)
 	}
 	if (!only || strstr("swsgx run true", only))
 		bench_run_true(&table, &p, rounds);
+	if (!only || strstr("redis-server, SET and GET, a request", only))
+		bench_redis(&table, &p, rounds, folder);
+	if (!only || strstr("make -j2 of 60 C files", only))
+		bench_build(&table, &p, rounds, folder);
 	if (!only || strstr("metadata of an EPC page", only))
 		bench_metadata(&table, &p);
 	if (!only || strstr("machine with 64 GiB of EPC", only))

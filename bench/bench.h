@@ -10,6 +10,8 @@
 
 int bench_lines(struct table *t, const struct programs *p, unsigned rounds, const char *only);
 void bench_run_true(struct table *t, const struct programs *p, unsigned rounds);
+void bench_build(struct table *t, const struct programs *p, unsigned rounds, const char *folder);
+void bench_redis(struct table *t, const struct programs *p, unsigned rounds, const char *folder);
 void bench_metadata(struct table *t, const struct programs *p);
 void bench_large(struct table *t, const struct programs *p, unsigned rounds);
 

@@ -104,6 +104,25 @@ void child_end(struct child *c)
 	waitpid(c->pid, NULL, 0);
 }
 
+/**
+ * start_quiet() - a program that goes on by itself
+ * @pid:  of it
+ * @argv: it
+ *
+ * Return: 0 or -errno
+ */
+int start_quiet(pid_t *pid, const char *const *argv)
+{
+	const int to[] = {STDOUT_FILENO};
+	int null = open("/dev/null", O_WRONLY | O_CLOEXEC), ret;
+
+	if (null < 0)
+		return -errno;
+	ret = spawn(pid, argv, &null, to, 1);
+	close(null);
+	return ret;
+}
+
 #define STAMP_FD 9
 
 /**

@@ -12,6 +12,7 @@
 /* Paths of what is run, from the command line */
 struct programs {
 	const char *swsgx, *probe, *stamp, *key;
+	const char *project; /* a script; NULL: no build is measured */
 };
 
 /**
@@ -30,6 +31,7 @@ int child_start(struct child *c, const char *const *argv);
 bool child_ask(struct child *c, const char *question, double *ns, uint64_t *sum, char *why,
 	       size_t why_size);
 void child_end(struct child *c);
+int start_quiet(pid_t *pid, const char *const *argv);
 int run_quiet(const char *const *argv, uint64_t *ret_ns, uint64_t *main_ns, uint64_t *start_ns);
 double median(double *values, unsigned count);
 

@@ -42,6 +42,7 @@ static const struct line {
 	{ "openat + close", "open", { "open" }, "bare", NO_LIMIT, 0 },
 	{ "fork + wait", "fork", { "fork" }, "bare", NO_LIMIT, 0 },
 	{ "thread create + join", "thread", { "thread" }, "bare", NO_LIMIT, 0 },
+	{ "epoll server over TCP, a request", "echo", { "echo" }, "bare", AT_LEAST, 0.97 },
 	{ "signal to oneself, handler, sigreturn", "handler", { "handler" }, "bare", NO_LIMIT, 0 },
 };
 /* clang-format on */

@@ -45,6 +45,7 @@ static const struct {
 	{"fork", probe_fork},
 	{"thread", probe_thread},
 	{"handler", probe_handler},
+	{"echo", probe_echo},
 };
 
 static int answer(const char *line, struct sample *s)

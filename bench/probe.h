@@ -66,6 +66,7 @@ int probe_open(struct sample *s);
 int probe_fork(struct sample *s);
 int probe_thread(struct sample *s);
 int probe_handler(struct sample *s);
+int probe_echo(struct sample *s);
 
 /* Not timed: adds pages and holds them until the next question */
 int probe_grow(unsigned long pages);
