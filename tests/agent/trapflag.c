@@ -82,8 +82,15 @@ CASE(rep_prefix)
 	report();
 }
 
+/* A function whose labels can be there once only */
+#ifdef __clang__
+#define ONCE __attribute__((noinline))
+#else
+#define ONCE __attribute__((noinline, noclone))
+#endif
+
 /* Number in RAX; three arguments */
-static long stepped_call(long nr, long a, long b, long c, long d)
+ONCE static long stepped_call(long nr, long a, long b, long c, long d)
 {
 	register long r10 __asm__("r10") = d;
 	long ret;
@@ -147,7 +154,7 @@ CASE(call_fork)
 }
 
 /* The processor's, a rewritten one, or one that faults */
-static void cpuid_stepped(void)
+ONCE static void cpuid_stepped(void)
 {
 	uint32_t a = 0, c = 0;
 
