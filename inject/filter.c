@@ -2,7 +2,8 @@
 /*
  * The seccomp filter, first stage.
  *
- *	other architectures			allow (their programs run without agent)
+ *	other architectures			allow (their programs run without agent), but
+ *						not execve: the new program would have none
  *	number not in the table			allow: one constant answer for each
  *						number, which the kernel caches
  *	in the table, from the head page	allow: the agent's own call
@@ -23,8 +24,10 @@
 #include <stdint.h>
 #include <sys/syscall.h>
 
-#define X32_BIT	     0x40000000u
-#define SGX_IOC_TYPE 0xa4u
+#define X32_BIT	      0x40000000u
+#define I386_EXECVE   11
+#define I386_EXECVEAT 358
+#define SGX_IOC_TYPE  0xa4u
 /* The agent's own (agent/entry/guard.c); not in the headers of every version */
 #define SET_SYSCALL_USER_DISPATCH 59u
 
@@ -186,7 +189,11 @@ size_t inject_filter_build(struct sock_filter *code, size_t max, int command_fd)
 	size_t i;
 
 	load(&o, offsetof(struct seccomp_data, arch));
-	jump(&o, JEQ, AUDIT_ARCH_X86_64, 1, 0);
+	jump(&o, JEQ, AUDIT_ARCH_X86_64, 5, 0);
+	load(&o, offsetof(struct seccomp_data, nr));
+	jump(&o, JEQ, I386_EXECVE, 1, 0);
+	jump(&o, JEQ, I386_EXECVEAT, 0, 1);
+	ret(&o, SECCOMP_RET_ERRNO | EPERM);
 	ret(&o, SECCOMP_RET_ALLOW);
 	load(&o, offsetof(struct seccomp_data, nr));
 	/* x32 calls have other numbers for what we virtualise: not for this agent */

@@ -39,7 +39,8 @@ static int at_exec(pid_t pid, const struct inject_target *t, const struct proto_
 	}
 	r.regs.orig_rax = ~0ull;
 	if (r.regs.cs != CS_64BIT) {
-		/* not for this agent: the filter lets other architectures pass */
+		/* not for this agent: the filter lets all calls pass but execve */
+		word_foreign(pid, t->proc, exec->flags & PROTO_EXEC_FILTERED);
 		ptrace(PTRACE_DETACH, pid, 0, 0);
 		return 2;
 	}

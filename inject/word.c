@@ -2,7 +2,6 @@
 #include "word.h"
 
 #include <fcntl.h>
-#include <limits.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -12,6 +11,8 @@
 #include <sys/syscall.h>
 #include <sys/xattr.h>
 #include <unistd.h>
+
+#define NAME_SIZE 256 /* the line has room for no more */
 
 /* Its own open file, so that what it writes later comes after; or the file anew. */
 static int open_stderr(pid_t pid, pid_t proc)
@@ -72,15 +73,34 @@ static int effective_ids(pid_t proc, uid_t *uid, gid_t *gid)
 	return found == 3;
 }
 
+static void program_name(pid_t proc, char name[NAME_SIZE])
+{
+	char path[64];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/exe", proc);
+	n = readlink(path, name, NAME_SIZE - 1);
+	name[n < 0 ? 0 : n] = 0;
+}
+
+void word_foreign(pid_t pid, pid_t proc, bool filtered)
+{
+	char name[NAME_SIZE];
+
+	program_name(proc, name);
+	word_say(pid, proc, "%s is a 32-bit program: it has no SGX here, %s", name,
+		 filtered ? "and cannot execute other programs"
+			  : "and neither have the programs that it executes");
+}
+
 void word_privileges(pid_t pid, pid_t proc)
 {
-	char path[64], name[PATH_MAX];
+	char path[64], name[NAME_SIZE];
 	struct statvfs vfs;
 	struct stat st;
 	const char *what = NULL;
 	uid_t uid;
 	gid_t gid;
-	ssize_t n;
 
 	snprintf(path, sizeof(path), "/proc/%d/exe", proc);
 	if (stat(path, &st))
@@ -97,8 +117,7 @@ void word_privileges(pid_t pid, pid_t proc)
 		what = "file capabilities";
 	if (!what)
 		return;
-	n = readlink(path, name, sizeof(name) - 1);
-	name[n < 0 ? 0 : n] = 0;
+	program_name(proc, name);
 	word_say(pid, proc,
 		 "%s runs without its privileges (%s): under swsgx run programs cannot gain any",
 		 name, what);

@@ -3,6 +3,7 @@
 #ifndef INJECT_WORD_H
 #define INJECT_WORD_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 /**
@@ -24,5 +25,8 @@ void word_say(pid_t pid, pid_t proc, const char *fmt, ...) __attribute__((format
  * set-group-ID and file capabilities.
  */
 void word_privileges(pid_t pid, pid_t proc);
+
+/* A program that is not for the agent: what it has to do without.  @filtered: execve, too */
+void word_foreign(pid_t pid, pid_t proc, bool filtered);
 
 #endif

@@ -105,6 +105,35 @@ try 'no privileges' 0 "$swsgx" run -- id -u
 lines 0 ''
 out "$me"
 
+# --- a 32-bit program: one system call, and out with what it gave
+cat >"$tmp/i386.s" <<'END'
+	.globl	_start
+_start:	mov	$11, %eax
+	mov	$path, %ebx
+	mov	$argv, %ecx
+	xor	%edx, %edx
+	int	$0x80
+	neg	%eax
+	mov	%eax, %ebx
+	mov	$1, %eax
+	int	$0x80
+	.data
+path:	.asciz	"/bin/true"
+	.balign	4
+argv:	.long	path, 0
+END
+if as --32 -o "$tmp/i386.o" "$tmp/i386.s" 2>/dev/null &&
+	ld -m elf_i386 -o "$tmp/i386" "$tmp/i386.o" 2>/dev/null && "$tmp/i386" 2>/dev/null; then
+	# EPERM
+	# shellcheck disable=SC2016
+	try '32-bit' 1 "$swsgx" run -- sh -c '"$0"; exit $?' "$tmp/i386"
+	lines 1 "$tmp/i386 is a 32-bit program: it has no SGX here, and cannot execute"
+	try '32-bit, first' 0 "$swsgx" run -- "$tmp/i386"
+	lines 1 "$tmp/i386 is a 32-bit program"
+else
+	skip '32-bit' 'no assembler for it, or a kernel without'
+fi
+
 # --- a tracer of somebody else's
 for how in fork vfork seize; do
 	try "bare, $how" 7 "$tracer" $how /bin/sh -c 'exit 7'

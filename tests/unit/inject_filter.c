@@ -256,6 +256,14 @@ TEST(other_architectures_pass)
 
 	build();
 	CHECK_EQ(run(&d), SECCOMP_RET_ALLOW);
+	/* but an exec from there would make a program without its agent */
+	d.nr = 11;
+	CHECK_EQ(run(&d), SECCOMP_RET_ERRNO | EPERM);
+	d.nr = 358;
+	CHECK_EQ(run(&d), SECCOMP_RET_ERRNO | EPERM);
+	/* the number of clone, here */
+	d.nr = SYS_clone;
+	CHECK_EQ(run(&d), SECCOMP_RET_ALLOW);
 }
 
 TEST(no_room_is_said)
