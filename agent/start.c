@@ -101,22 +101,6 @@ static void vdso_link(const struct proto_agent_params *params)
 		table[i] = vdso_find(&v, names[i]);
 }
 
-/* CPUID 0DH: where the components of the standard format are */
-static void xsave_layout(struct lp_xsave_layout *layout, uint64_t xcr0)
-{
-	uint32_t i;
-
-	for (i = 2; i < 63; i++) {
-		uint32_t a, b, c, d;
-
-		if (!(xcr0 >> i & 1))
-			continue;
-		__asm__ volatile("cpuid" : "=a"(a), "=b"(b), "=c"(c), "=d"(d) : "a"(0xd), "c"(i));
-		layout->size[i] = a;
-		layout->offset[i] = b;
-	}
-}
-
 static long install_filter(const struct proto_agent_params *params)
 {
 	struct sock_fprog prog = {
@@ -150,7 +134,8 @@ void agent_start(struct proto_agent_params *params)
 	PROC->guard_way = params->guard_way;
 	PROC->filter_stage2 = params->exec_flags & PROTO_EXEC_STAGE2 ? 1 : 0;
 	PROC->xcr0 = params->xcr0;
-	xsave_layout(&PROC->xsave, params->xcr0);
+	agent_memcpy(PROC->xsave.offset, params->xsave_offset, sizeof(PROC->xsave.offset));
+	agent_memcpy(PROC->xsave.size, params->xsave_size, sizeof(PROC->xsave.size));
 	vdso_link(params);
 
 	/* three nested frames must fit a signal stack */

@@ -29,6 +29,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <proto/agent.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -116,15 +117,38 @@ static void plan_start(struct proto_agent_params *p)
 	p->status_what = SYS_mprotect;
 }
 
-static uint64_t xcr0(void)
+/* Of the processor: under a hypervisor each CPUID takes microseconds */
+static struct {
+	pthread_once_t once;
+	uint64_t xcr0;
+	uint32_t offset[64], size[64];
+} xsave = {.once = PTHREAD_ONCE_INIT};
+
+static void find_xsave(void)
 {
 	uint32_t lo, hi, a, b, c, d;
 
 	__cpuid(1, a, b, c, d);
+	xsave.xcr0 = 3;
 	if (!(c & bit_OSXSAVE))
-		return 3;
+		return;
 	__asm__ volatile("xgetbv" : "=a"(lo), "=d"(hi) : "c"(0));
-	return (uint64_t)hi << 32 | lo;
+	xsave.xcr0 = (uint64_t)hi << 32 | lo;
+	for (uint32_t i = 2; i < 63; i++) {
+		if (!(xsave.xcr0 >> i & 1))
+			continue;
+		__cpuid_count(0xd, i, a, b, c, d);
+		xsave.size[i] = a;
+		xsave.offset[i] = b;
+	}
+}
+
+static void tell_xsave(struct proto_agent_params *p)
+{
+	pthread_once(&xsave.once, find_xsave);
+	p->xcr0 = xsave.xcr0;
+	memcpy(p->xsave_offset, xsave.offset, sizeof(xsave.offset));
+	memcpy(p->xsave_size, xsave.size, sizeof(xsave.size));
 }
 
 static int run_start(struct remote *r, struct proto_agent_params *p, const char **what)
@@ -197,7 +221,7 @@ int inject_now(struct remote *r, const struct proto_exec *exec, const char **wha
 	cpuid_prepare(r, p, startup_auxv_get(p, AT_ENTRY));
 	plan_start(p);
 	p->guard_way = guard_way();
-	p->xcr0 = xcr0();
+	tell_xsave(p);
 	p->command_fd = exec->command_fd;
 	p->daemon_pid = r->same_ns ? (uint32_t)getpid() : 0;
 	p->exec_flags = exec->flags;

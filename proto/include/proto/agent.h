@@ -114,6 +114,8 @@ struct proto_agent_params {
 	struct proto_start_call call[PROTO_START_CALLS]; /* nr 0 ends; protections */
 	uint64_t kernel_vdso; /* AT_SYSINFO_EHDR as the kernel gave it */
 	uint64_t xcr0;
+	uint32_t xsave_offset[64]; /* CPUID 0DH: components of XCR0, standard format */
+	uint32_t xsave_size[64];
 	uint64_t minsigstksz; /* AT_MINSIGSTKSZ */
 	uint64_t hwcap2; /* bit 1: FSGSBASE */
 	uint64_t sigmask; /* virtual mask of the first thread */
