@@ -62,6 +62,26 @@ void epcm_set(struct epcm_entry *entry, enum sgx_pt pt, epc_slot_t secs, uint64_
 }
 
 /**
+ * epcm_load() - make an entry valid, as ELD finds it in PCMD
+ * @secinfo_flags: PT, RWX, PENDING, MODIFIED, PR; of a MAC that was right
+ *
+ * Context: the entry is locked exclusively, blocked_epoch set.
+ */
+void epcm_load(struct epcm_entry *entry, uint64_t secinfo_flags, epc_slot_t secs, uint64_t address,
+	       bool blocked)
+{
+	entry->address = address;
+	entry->secs = secs;
+	entry->pt = (uint8_t)SGX_SECINFO_PT(secinfo_flags);
+	entry->rwx = (uint8_t)(secinfo_flags & SGX_SECINFO_RWX_BITS);
+	entry->blocked = blocked;
+	entry->pending = !!(secinfo_flags & SGX_SECINFO_PENDING_BIT);
+	entry->modified = !!(secinfo_flags & SGX_SECINFO_MODIFIED_BIT);
+	entry->pr = !!(secinfo_flags & SGX_SECINFO_PR_BIT);
+	__atomic_store_n(&entry->valid, 1, __ATOMIC_RELEASE);
+}
+
+/**
  * epcm_clear() - make an entry invalid; its other fields lose their meaning
  *
  * Context: the entry is locked exclusively.

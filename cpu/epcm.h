@@ -28,6 +28,8 @@ void epcm_unlock_shared(int32_t *lock);
 
 void epcm_set(struct epcm_entry *entry, enum sgx_pt pt, epc_slot_t secs, uint64_t address,
 	      unsigned int rwx);
+void epcm_load(struct epcm_entry *entry, uint64_t secinfo_flags, epc_slot_t secs, uint64_t address,
+	       bool blocked);
 void epcm_clear(struct epcm_entry *entry);
 
 /* What an ENCLS operand meets that the EPCM does not allow. */

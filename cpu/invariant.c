@@ -51,7 +51,8 @@ static bool check_secs(struct check *c, const struct epcm_entry *entry, epc_slot
 	       HOLDS(!(secs->arch.miscselect & ~config->miscselect)) &&
 	       HOLDS(secs->hidden.eid != 0 && secs->hidden.eid < c->pkg->next_eid) &&
 	       HOLDS(secs->hidden.children < c->pkg->epc_pages) &&
-	       HOLDS(secs->hidden.measure_lock == 0);
+	       HOLDS(secs->hidden.measure_lock == 0) && HOLDS(secs->hidden.track_lock == 0) &&
+	       HOLDS(!entry->blocked);
 }
 
 static bool check_child(struct check *c, const struct epcm_entry *entry)
@@ -64,6 +65,8 @@ static bool check_child(struct check *c, const struct epcm_entry *entry)
 	secs = &pkg->epcm[entry->secs];
 	c->named += mix(entry->secs);
 	return HOLDS(secs->valid && secs->pt == SGX_PT_SECS) &&
+	       HOLDS(!entry->blocked ||
+		     entry->blocked_epoch <= secs_get(pkg, entry->secs)->hidden.epoch) &&
 	       HOLDS(is_aligned(entry->address, SGX_PAGE_SIZE)) &&
 	       HOLDS(secs_in_elrange(secs_get(pkg, entry->secs), entry->address)) &&
 	       HOLDS(entry->pt != SGX_PT_TCS || entry->rwx == 0) &&
@@ -88,7 +91,8 @@ static bool check_entry(struct check *c, epc_slot_t slot)
 	case SGX_PT_SECS:
 		return check_secs(c, entry, slot);
 	case SGX_PT_VA:
-		return HOLDS(entry->secs == EPC_SLOT_NONE) && HOLDS(entry->rwx == 0);
+		return HOLDS(entry->secs == EPC_SLOT_NONE) && HOLDS(entry->rwx == 0) &&
+		       HOLDS(!entry->blocked);
 	case SGX_PT_TCS:
 	case SGX_PT_REG:
 	case SGX_PT_TRIM:

@@ -81,6 +81,25 @@ void keys_launch(const struct cpu_package *pkg, const struct sgx_einittoken *tok
 }
 
 /**
+ * keys_paging() - CR_BASE_PK, the key of EWB, for this boot
+ *
+ * @boot_random can be read from any report (KEYID): what keeps the key secret are
+ * the fuses, and what makes it new is @boot_random.
+ */
+void keys_paging(struct cpu_package *pkg, const uint8_t boot_random[32])
+{
+	struct {
+		char label[32];
+		uint8_t boot_random[32];
+		uint8_t seal_fuses[16];
+	} block = {.label = "swsgx paging key"};
+
+	memcpy(block.boot_random, boot_random, sizeof(block.boot_random));
+	memcpy(block.seal_fuses, pkg->fuses + 16, sizeof(block.seal_fuses));
+	crypto_cmac(pkg->fuses, &block, sizeof(block), pkg->paging_key);
+}
+
+/**
  * keys_cmac() - AES-128-CMAC
  */
 void keys_cmac(const uint8_t key[SGX_KEY_SIZE], const void *data, size_t size,

@@ -41,6 +41,7 @@ void keys_report(const struct cpu_package *pkg, const struct sgx_targetinfo *tar
 		 const uint8_t keyid[32], uint8_t key[SGX_KEY_SIZE]);
 void keys_launch(const struct cpu_package *pkg, const struct sgx_einittoken *token,
 		 uint8_t key[SGX_KEY_SIZE]);
+void keys_paging(struct cpu_package *pkg, const uint8_t boot_random[32]);
 void keys_cmac(const uint8_t key[SGX_KEY_SIZE], const void *data, size_t size,
 	       uint8_t mac[SGX_KEY_SIZE]);
 bool keys_cpusvn_beyond(const struct cpu_package *pkg, const uint8_t cpusvn[SGX_CPUSVN_SIZE]);

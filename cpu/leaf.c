@@ -37,14 +37,24 @@ struct cpu_result cpu_encls(struct cpu_package *pkg, const struct cpu_as *as, st
 		struct cpu_result (*run)(struct cpu_package *pkg, const struct cpu_as *as,
 					 struct cpu_regs *regs);
 		bool rax;
+		bool oversub; /* only where CPUID 12H says OVERSUB */
 	} leaves[] = {
-		[SGX_ECREATE]	= { encls_ecreate,	false },
-		[SGX_EADD]	= { encls_eadd,		false },
-		[SGX_EINIT]	= { encls_einit,	true },
-		[SGX_EREMOVE]	= { encls_eremove,	true },
-		[SGX_EDBGRD]	= { encls_edbgrd,	true },
-		[SGX_EDBGWR]	= { encls_edbgwr,	true },
-		[SGX_EEXTEND]	= { encls_eextend,	false },
+		[SGX_ECREATE]	= { encls_ecreate,	false,	false },
+		[SGX_EADD]	= { encls_eadd,		false,	false },
+		[SGX_EINIT]	= { encls_einit,	true,	false },
+		[SGX_EREMOVE]	= { encls_eremove,	true,	false },
+		[SGX_EDBGRD]	= { encls_edbgrd,	true,	false },
+		[SGX_EDBGWR]	= { encls_edbgwr,	true,	false },
+		[SGX_EEXTEND]	= { encls_eextend,	false,	false },
+		[SGX_ELDB]	= { encls_eldb,		true,	false },
+		[SGX_ELDU]	= { encls_eldu,		true,	false },
+		[SGX_EBLOCK]	= { encls_eblock,	true,	false },
+		[SGX_EPA]	= { encls_epa,		false,	false },
+		[SGX_EWB]	= { encls_ewb,		true,	false },
+		[SGX_ETRACK]	= { encls_etrack,	true,	false },
+		[SGX_ETRACKC]	= { encls_etrackc,	true,	true },
+		[SGX_ELDBC]	= { encls_eldbc,	true,	true },
+		[SGX_ELDUC]	= { encls_elduc,	true,	true },
 	};
 	/* clang-format on */
 	uint64_t leaf = regs->rax;
@@ -53,7 +63,8 @@ struct cpu_result cpu_encls(struct cpu_package *pkg, const struct cpu_as *as, st
 		return cpu_mc();
 	if (sgx_off(pkg))
 		return cpu_ud();
-	if (leaf >= sizeof(leaves) / sizeof(leaves[0]) || !leaves[leaf].run)
+	if (leaf >= sizeof(leaves) / sizeof(leaves[0]) || !leaves[leaf].run ||
+	    (leaves[leaf].oversub && !pkg->config.oversub))
 		return cpu_gp();
 	return leaf_done(pkg, regs, leaves[leaf].run(pkg, as, regs), leaves[leaf].rax);
 }

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "keys.h"
 #include "secs.h"
 
 /* Reset value of IA32_SGXLEPUBKEYHASH0-3: the hash of Intel's launch key. */
@@ -26,6 +27,8 @@ void cpu_package_init(struct cpu_package *pkg, const struct cpu_config *config,
 	pkg->feature_control = SGX_FEATURE_CONTROL_LOCKED | SGX_FEATURE_CONTROL_ENABLE;
 	if (config->flc)
 		pkg->feature_control |= SGX_FEATURE_CONTROL_LC;
+	keys_paging(pkg, boot_random);
+	pkg->next_version = 1;
 	pkg->next_eid = 1;
 	pkg->broken = NULL;
 }
@@ -141,6 +144,8 @@ void cpu_cpuid_sgx(const struct cpu_package *pkg, uint32_t leaf, uint32_t sublea
 		regs->eax = SGX_CPUID_12_EAX_SGX1;
 		if (config->sgx2)
 			regs->eax |= SGX_CPUID_12_EAX_SGX2;
+		if (config->oversub)
+			regs->eax |= SGX_CPUID_12_EAX_OVERSUB;
 		regs->ebx = config->miscselect;
 		regs->edx = config->max_size_32 | (uint32_t)config->max_size_64 << 8;
 		break;

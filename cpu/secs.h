@@ -28,6 +28,9 @@ struct secs_hidden {
 	uint8_t isvfamilyid[16]; /* from SIGSTRUCT */
 	uint8_t isvextprodid[16];
 	struct cpu_measure measure; /* MRENCLAVE until EINIT closes it */
+	uint64_t epoch; /* atomic: one up at each ETRACK, from 0 */
+	int32_t track_lock; /* exclusive in ETRACK, shared in EBLOCK and EWB */
+	uint32_t rsvd;
 };
 
 #define SECS_HIDDEN_OFFSET 512u

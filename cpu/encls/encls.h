@@ -16,5 +16,14 @@ ENCLS_LEAF(eremove);
 ENCLS_LEAF(edbgrd);
 ENCLS_LEAF(edbgwr);
 ENCLS_LEAF(eextend);
+ENCLS_LEAF(eldb);
+ENCLS_LEAF(eldu);
+ENCLS_LEAF(eblock);
+ENCLS_LEAF(epa);
+ENCLS_LEAF(ewb);
+ENCLS_LEAF(etrack);
+ENCLS_LEAF(etrackc);
+ENCLS_LEAF(eldbc);
+ENCLS_LEAF(elduc);
 
 #endif

@@ -150,6 +150,10 @@ struct sgx_pcmd {
 	uint8_t mac[SGX_KEY_SIZE];
 } __attribute__((aligned(128)));
 
+/* A version array page: 512 versions of evicted pages, 0 where the slot is free */
+#define SGX_VA_SLOTS	 512u
+#define SGX_VA_SLOT_SIZE 8u
+
 /* PAGEINFO, 32-byte aligned as an operand */
 struct sgx_pageinfo {
 	uint64_t linaddr;

@@ -25,6 +25,10 @@ enum sgx_encls_leaf {
 	SGX_EAUG = 0x0d,
 	SGX_EMODPR = 0x0e,
 	SGX_EMODT = 0x0f,
+	SGX_ERDINFO = 0x10,
+	SGX_ETRACKC = 0x11,
+	SGX_ELDBC = 0x12,
+	SGX_ELDUC = 0x13,
 };
 
 enum sgx_enclu_leaf {
@@ -82,6 +86,7 @@ enum sgx_code {
 #define SGX_CPUID_LEAF		 0x12u
 #define SGX_CPUID_12_EAX_SGX1	 (1u << 0)
 #define SGX_CPUID_12_EAX_SGX2	 (1u << 1)
+#define SGX_CPUID_12_EAX_OVERSUB (1u << 6) /* ETRACKC, ELDBC, ELDUC, ERDINFO */
 #define SGX_CPUID_12_EPC_SUBLEAF 2u
 #define SGX_CPUID_12_EPC_VALID	 1u /* sub-leaf type 0001b */
 

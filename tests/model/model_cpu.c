@@ -457,7 +457,7 @@ static void make_step(void)
 	} else if (kind < 995) {
 		make_enclu();
 	} else {
-		step.leaf = 7 + below(20);
+		step.leaf = SGX_ETRACK + 1 + below(20);
 	}
 	step.regs.rax = step.leaf;
 }

@@ -37,11 +37,25 @@ static bool tcs_busy(void *ctx, epc_slot_t slot)
 	return fx.busy;
 }
 
+static void set_epoch(void *ctx, epc_slot_t secs, uint64_t epoch)
+{
+	CHECK_EQ(secs, FX_SECS);
+	fx.epoch = epoch;
+}
+
+static uint64_t oldest_epoch(void *ctx, epc_slot_t secs)
+{
+	CHECK_EQ(secs, FX_SECS);
+	return fx.oldest;
+}
+
 static const struct epc_mem_ops mem_ops = {
 	.bytes = mem_bytes,
 	.fill = mem_fill,
 	.drop = mem_drop,
 	.tcs_busy = tcs_busy,
+	.set_epoch = set_epoch,
+	.oldest_epoch = oldest_epoch,
 };
 
 static void *as_map(void *ctx, uint64_t addr, uint32_t size, bool write)
@@ -106,6 +120,7 @@ void fx_init(void)
 	fx.pkg.mem = &mem_ops;
 	cpu_package_init(&fx.pkg, &config, fuses, boot);
 	memset(fx.pkg.cpusvn, 5, sizeof(fx.pkg.cpusvn));
+	fx.oldest = UINT64_MAX;
 	fx.as.map = as_map;
 	fx.encl.secs = FX_SECS;
 	fx.encl.slot = encl_slot;
@@ -261,6 +276,40 @@ void fx_authorise(void)
 		memcpy(&value, hash + 8 * i, 8);
 		CHECK_DONE(cpu_wrmsr(&fx.pkg, SGX_MSR_LEPUBKEYHASH0 + i, value));
 	}
+}
+
+void fx_epa(void)
+{
+	fx.regs = (struct cpu_regs){.rbx = SGX_PT_VA, .rcx = fx_epc(FX_VA)};
+	CHECK_DONE(fx_encls(SGX_EPA));
+}
+
+void fx_block(epc_slot_t slot)
+{
+	fx.regs = (struct cpu_regs){.rcx = fx_epc(slot)};
+	CHECK_DONE(fx_encls(SGX_EBLOCK));
+}
+
+void fx_track(void)
+{
+	fx.regs = (struct cpu_regs){.rcx = fx_epc(FX_SECS)};
+	CHECK_DONE(fx_encls(SGX_ETRACK));
+}
+
+void fx_ewb(epc_slot_t slot, unsigned int version)
+{
+	memset(fx.pageinfo, 0, sizeof(*fx.pageinfo));
+	fx.pageinfo->srcpge = FX_SEALED;
+	fx.pageinfo->secinfo = FX_PCMD;
+	fx.regs = (struct cpu_regs){
+		.rbx = FX_PAGEINFO, .rcx = fx_epc(slot), .rdx = fx_epc(FX_VA) + version * 8};
+}
+
+void fx_eld(epc_slot_t slot, uint64_t addr, unsigned int version)
+{
+	fx_ewb(slot, version);
+	fx.pageinfo->linaddr = addr;
+	fx.pageinfo->secs = fx_epc(FX_SECS);
 }
 
 void fx_add(epc_slot_t slot, uint64_t addr, uint64_t secinfo_flags)

@@ -29,6 +29,8 @@
 #define FX_SOURCE    (FX_MEM_BASE + 0x1000)
 #define FX_SIGSTRUCT (FX_MEM_BASE + 0x2000)
 #define FX_TOKEN     (FX_MEM_BASE + 0x3000)
+#define FX_SEALED    (FX_MEM_BASE + 0x4000) /* EWB's output */
+#define FX_PCMD	     (FX_MEM_BASE + 0x5000)
 
 /* Slots that the helpers use */
 #define FX_SECS	    2u
@@ -36,6 +38,7 @@
 #define FX_REG	    4u /* read and write, at FX_ENCL_BASE + 0x1000 */
 #define FX_RO	    5u /* read, at + 0x2000 */
 #define FX_SLOT	    6u /* free */
+#define FX_VA	    7u /* made by fx_epa() */
 
 #define FX_TCS_ADDR (FX_ENCL_BASE + 0x0000)
 #define FX_REG_ADDR (FX_ENCL_BASE + 0x1000)
@@ -55,6 +58,7 @@ struct fixture {
 	bool mem_unmapped[FX_MEM_PAGES];
 	bool fill_fails, busy;
 	unsigned int fills, drops;
+	uint64_t oldest, epoch; /* what threads inside carry; what ETRACK published */
 
 	struct cpu_as as;
 	struct cpu_enclave_as encl;
@@ -84,6 +88,13 @@ void fx_eextend(epc_slot_t slot, unsigned int offset);
 void fx_einit(void); /* signs for the enclave as it is, with ATTRIBUTES and masks of fx.sig */
 void fx_sign(void);
 void fx_authorise(void); /* IA32_SGXLEPUBKEYHASH of the test key */
+
+/* EPA into FX_VA; EBLOCK and ETRACK; EWB and ELD by way of FX_SEALED and FX_PCMD */
+void fx_epa(void);
+void fx_block(epc_slot_t slot);
+void fx_track(void);
+void fx_ewb(epc_slot_t slot, unsigned int version);
+void fx_eld(epc_slot_t slot, uint64_t addr, unsigned int version);
 
 /* An enclave with a TCS, a REG and a read-only page; and initialised */
 void fx_enclave(void);

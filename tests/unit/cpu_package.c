@@ -169,7 +169,7 @@ TEST(encls_ud_when_not_enabled)
 TEST(encls_gp_unknown_leaf)
 {
 	fx_init();
-	for (unsigned int leaf = SGX_EEXTEND + 1; leaf < 64; leaf++)
+	for (unsigned int leaf = SGX_ETRACK + 1; leaf < 64; leaf++)
 		CHECK_GP(fx_encls(leaf));
 	CHECK_GP(fx_encls(~0u));
 }

@@ -22,17 +22,20 @@ typedef uint32_t epc_slot_t;
 #define CPU_EPC_SECTIONS_MAX 8
 
 /*
- * EPCM entry, 24 bytes.
+ * EPCM entry, 32 bytes.
  *
- *	           ECREATE/EADD/EPA                 EBLOCK
+ *	         ECREATE/EADD/EPA/ELDU                 EBLOCK
  *	 invalid ------------------> valid,!blocked -------> valid,blocked
- *	    ^  ^-------EREMOVE------------'                       |
- *	    '----------------EWB, EREMOVE-------------------------'
+ *	  |  ^  ^-------EREMOVE------------'                  ^   |
+ *	  |  '----------------EWB, EREMOVE--------------------+---'
+ *	  '-------------------ELDB----------------------------'
  *
- * All other fields have meaning only while valid.
+ * SECS and VA pages are never blocked: EWB takes them as they are.  All other
+ * fields have meaning only while valid, blocked_epoch only while blocked.
  */
 struct epcm_entry {
 	uint64_t address; /* EPCM.ENCLAVEADDRESS: linear, page-aligned */
+	uint64_t blocked_epoch; /* the enclave's epoch when it was blocked */
 	epc_slot_t secs; /* EPCM.ENCLAVESECS: slot; NONE for SECS and VA */
 	int32_t lock; /* atomic: 0 free, -1 exclusive, n>0 shared */
 	uint8_t valid;
@@ -41,7 +44,7 @@ struct epcm_entry {
 	uint8_t blocked, pending, modified, pr;
 	uint8_t rsvd;
 };
-_Static_assert(sizeof(struct epcm_entry) == 24, "EPCM entry size");
+_Static_assert(sizeof(struct epcm_entry) == 32, "EPCM entry size");
 
 /* A run of EPC, as CPUID 12H sub-leaf 2+ lists it. */
 struct epc_section {
@@ -75,6 +78,18 @@ struct epc_mem_ops {
 	 * for EREMOVE's SGX_ENCLAVE_ACT.
 	 */
 	bool (*tcs_busy)(void *ctx, epc_slot_t slot);
+	/*
+	 * Entry tracking.  The enclave of the SECS at slot has a new epoch: threads
+	 * that enter from now on carry it (ETRACK).  NULL: no
+	 * thread ever enters.
+	 */
+	void (*set_epoch)(void *ctx, epc_slot_t secs, uint64_t epoch);
+	/*
+	 * The oldest epoch that a thread inside the enclave carries, UINT64_MAX
+	 * where none is inside.  Sees every entry that took its TCS before the call.
+	 * NULL: none.
+	 */
+	uint64_t (*oldest_epoch)(void *ctx, epc_slot_t secs);
 };
 
 /* What CPUID and the microcode of this package offer. */
@@ -85,6 +100,7 @@ struct cpu_config {
 	uint8_t max_size_32; /* log2 of the largest enclave, 32-bit */
 	uint8_t max_size_64; /* and 64-bit: CPUID 12H.0 EDX */
 	uint8_t sgx2; /* CPUID 12H.0 EAX[1]; 0 until SGX2 lands */
+	uint8_t oversub; /* CPUID 12H.0 EAX[6]: ETRACKC, ELDBC, ELDUC */
 	uint8_t flc; /* CPUID 7.ECX[30] */
 	/*
 	 * Run cpu_check_invariants() after every leaf.  For makers that run one
@@ -112,6 +128,8 @@ struct cpu_package {
 	uint8_t fuses[CPU_FUSE_SIZE]; /* root of every key; per machine */
 	uint8_t owner_epoch[16]; /* IA32_SGXOWNEREPOCH0-1 */
 	uint8_t report_keyid[32]; /* CR_REPORT_KEYID: new at each boot */
+	uint8_t paging_key[SGX_KEY_SIZE]; /* CR_BASE_PK: new at each boot */
+	uint64_t next_version; /* atomic: of evicted pages; never reused, never 0 */
 	uint64_t next_eid; /* atomic: EIDs are never reused */
 	/*
 	 * With debug_checks: the first invariant that a leaf was found to have
@@ -128,8 +146,8 @@ struct cpu_package {
  * @boot_random: 32 bytes, new at each start
  *
  * Sets FEATURE_CONTROL locked with SGX (and launch control where config.flc),
- * CR_REPORT_KEYID from @boot_random, and the reset value of
- * IA32_SGXLEPUBKEYHASHn.
+ * CR_REPORT_KEYID from @boot_random, CR_BASE_PK from it and the fuses, and the
+ * reset value of IA32_SGXLEPUBKEYHASHn.
  */
 void cpu_package_init(struct cpu_package *pkg, const struct cpu_config *config,
 		      const uint8_t *fuses, const uint8_t *boot_random);
