@@ -52,8 +52,8 @@ void epcm_set(struct epcm_entry *entry, enum sgx_pt pt, epc_slot_t secs, uint64_
 {
 	entry->address = address;
 	entry->secs = secs;
-	entry->pt = (uint8_t)pt;
-	entry->rwx = (uint8_t)rwx;
+	entry->pt = pt & 31;
+	entry->rwx = rwx & SGX_SECINFO_RWX_BITS;
 	entry->blocked = 0;
 	entry->pending = 0;
 	entry->modified = 0;
@@ -72,8 +72,8 @@ void epcm_load(struct epcm_entry *entry, uint64_t secinfo_flags, epc_slot_t secs
 {
 	entry->address = address;
 	entry->secs = secs;
-	entry->pt = (uint8_t)SGX_SECINFO_PT(secinfo_flags);
-	entry->rwx = (uint8_t)(secinfo_flags & SGX_SECINFO_RWX_BITS);
+	entry->pt = SGX_SECINFO_PT(secinfo_flags) & 31;
+	entry->rwx = secinfo_flags & SGX_SECINFO_RWX_BITS;
 	entry->blocked = blocked;
 	entry->pending = !!(secinfo_flags & SGX_SECINFO_PENDING_BIT);
 	entry->modified = !!(secinfo_flags & SGX_SECINFO_MODIFIED_BIT);

@@ -65,8 +65,6 @@ static bool check_child(struct check *c, const struct epcm_entry *entry)
 	secs = &pkg->epcm[entry->secs];
 	c->named += mix(entry->secs);
 	return HOLDS(secs->valid && secs->pt == SGX_PT_SECS) &&
-	       HOLDS(!entry->blocked ||
-		     entry->blocked_epoch <= secs_get(pkg, entry->secs)->hidden.epoch) &&
 	       HOLDS(is_aligned(entry->address, SGX_PAGE_SIZE)) &&
 	       HOLDS(secs_in_elrange(secs_get(pkg, entry->secs), entry->address)) &&
 	       HOLDS(entry->pt != SGX_PT_TCS || entry->rwx == 0) &&
@@ -82,10 +80,8 @@ static bool check_entry(struct check *c, epc_slot_t slot)
 		return false;
 	if (!entry->valid)
 		return true;
-	if (!HOLDS(entry->blocked <= 1 && entry->pending <= 1 && entry->modified <= 1 &&
-		   entry->pr <= 1) ||
-	    !HOLDS(c->pkg->config.sgx2 || (!entry->pending && !entry->modified && !entry->pr)) ||
-	    !HOLDS(!(entry->rwx & ~SGX_SECINFO_RWX_BITS)))
+	if (!HOLDS(entry->blocked <= 1) ||
+	    !HOLDS(c->pkg->config.sgx2 || (!entry->pending && !entry->modified && !entry->pr)))
 		return false;
 	switch (entry->pt) {
 	case SGX_PT_SECS:

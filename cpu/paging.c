@@ -76,15 +76,17 @@ bool paging_child(unsigned int pt)
 
 /**
  * paging_tracked() - has no thread a translation that is as old as an EBLOCK?
- * @blocked_epoch: epcm_entry.blocked_epoch
+ * @blocked_epoch: epcm_entry.blocked_epoch; fewer than 2^32 epochs ago
  *
  * Context: the SECS is held, and its track_lock shared.
  */
-bool paging_tracked(const struct cpu_package *pkg, epc_slot_t secs, uint64_t blocked_epoch)
+bool paging_tracked(const struct cpu_package *pkg, epc_slot_t secs, uint32_t blocked_epoch)
 {
+	uint64_t epoch = __atomic_load_n(&secs_get(pkg, secs)->hidden.epoch, __ATOMIC_ACQUIRE);
 	const struct epc_mem_ops *mem = pkg->mem;
+	uint32_t since = (uint32_t)epoch - blocked_epoch;
 
-	if (__atomic_load_n(&secs_get(pkg, secs)->hidden.epoch, __ATOMIC_ACQUIRE) <= blocked_epoch)
+	if (!since)
 		return false;
-	return !mem->oldest_epoch || mem->oldest_epoch(pkg->mem_ctx, secs) > blocked_epoch;
+	return !mem->oldest_epoch || mem->oldest_epoch(pkg->mem_ctx, secs) > epoch - since;
 }

@@ -33,7 +33,8 @@ static struct cpu_result block_page(struct cpu_package *pkg, struct epcm_entry *
 	 */
 	if (!__atomic_load_n(&entry->blocked, __ATOMIC_ACQUIRE))
 		__atomic_store_n(&entry->blocked_epoch,
-				 __atomic_load_n(&secs->epoch, __ATOMIC_RELAXED), __ATOMIC_RELAXED);
+				 (uint32_t)__atomic_load_n(&secs->epoch, __ATOMIC_RELAXED),
+				 __ATOMIC_RELAXED);
 	if (!__atomic_compare_exchange_n(&entry->blocked, &free, 1, false, __ATOMIC_ACQ_REL,
 					 __ATOMIC_RELAXED)) {
 		epcm_unlock_shared(&secs->track_lock);

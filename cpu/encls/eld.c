@@ -76,7 +76,7 @@ static struct cpu_result load(struct cpu_package *pkg, const struct cpu_as *as, 
 	}
 	if (secs)
 		__atomic_add_fetch(&secs->children, 1, __ATOMIC_RELAXED);
-	l->entry->blocked_epoch = epoch;
+	l->entry->blocked_epoch = (uint32_t)epoch;
 	epcm_load(l->entry, flags, l->secs, l->pageinfo.linaddr, l->blocked && secs);
 	r = cpu_done();
 wipe:

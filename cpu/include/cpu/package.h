@@ -22,7 +22,7 @@ typedef uint32_t epc_slot_t;
 #define CPU_EPC_SECTIONS_MAX 8
 
 /*
- * EPCM entry, 32 bytes.
+ * EPCM entry, 24 bytes.
  *
  *	         ECREATE/EADD/EPA/ELDU                 EBLOCK
  *	 invalid ------------------> valid,!blocked -------> valid,blocked
@@ -35,16 +35,18 @@ typedef uint32_t epc_slot_t;
  */
 struct epcm_entry {
 	uint64_t address; /* EPCM.ENCLAVEADDRESS: linear, page-aligned */
-	uint64_t blocked_epoch; /* the enclave's epoch when it was blocked */
 	epc_slot_t secs; /* EPCM.ENCLAVESECS: slot; NONE for SECS and VA */
 	int32_t lock; /* atomic: 0 free, -1 exclusive, n>0 shared */
+	uint32_t blocked_epoch; /* low half of the enclave's epoch at EBLOCK */
 	uint8_t valid;
-	uint8_t pt; /* enum sgx_pt */
-	uint8_t rwx; /* SGX_SECINFO_RWX_BITS */
-	uint8_t blocked, pending, modified, pr;
-	uint8_t rsvd;
+	uint8_t blocked; /* atomic: EBLOCK holds the entry shared */
+	uint8_t pt : 5; /* enum sgx_pt */
+	uint8_t rwx : 3; /* SGX_SECINFO_RWX_BITS */
+	uint8_t pending : 1;
+	uint8_t modified : 1;
+	uint8_t pr : 1;
 };
-_Static_assert(sizeof(struct epcm_entry) == 32, "EPCM entry size");
+_Static_assert(sizeof(struct epcm_entry) == 24, "EPCM entry size");
 
 /* A run of EPC, as CPUID 12H sub-leaf 2+ lists it. */
 struct epc_section {
