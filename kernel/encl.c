@@ -20,6 +20,7 @@ struct sgx_encl *sgx_open(struct sgx_subsystem *sgx, void *host_encl)
 	encl->sgx = sgx;
 	encl->host = host_encl;
 	encl->secs = EPC_SLOT_NONE;
+	encl->secs_va = SGX_VA_NONE;
 	pthread_mutex_init(&encl->lock, NULL);
 
 	pthread_mutex_lock(&sgx->encl_lock);
@@ -41,15 +42,17 @@ static void free_epc_pages(struct sgx_encl *encl)
 	struct sgx_encl_page *page;
 
 	for (; (page = page_array_find(&encl->page_array, &index, last)); index++) {
+		if (page->flags & SGX_ENCL_PAGE_EVICTED)
+			continue; /* the backing goes with the host's side */
 		if (page->type == SGX_PT_TCS)
 			ops->tcs_publish(encl, index << SGX_PAGE_SHIFT, NULL);
+		sgx_unmark_page_reclaimable(encl->sgx, page->epc);
 		sgx_encl_free_epc_page(encl->sgx, page->epc);
-		encl->secs_child_cnt--;
-		sgx_encl_shrink(encl);
 	}
 	page_array_destroy(&encl->page_array);
-	sgx_encl_free_epc_page(encl->sgx, encl->secs);
-	sgx_encl_shrink(encl);
+	if (encl->secs != EPC_SLOT_NONE)
+		sgx_encl_free_epc_page(encl->sgx, encl->secs);
+	sgx_encl_free_va_pages(encl);
 	encl->secs = EPC_SLOT_NONE;
 }
 
@@ -71,13 +74,17 @@ void sgx_release(struct sgx_encl *encl)
 	pthread_mutex_unlock(&sgx->encl_lock);
 
 	/*
-	 * Nobody contends for the lock; it is for the host, which finds the same
-	 * context in tcs_publish() and drop() as at all other times.
+	 * The reclaimer may have pages of it in a batch; after that nobody knows it
+	 * by them.  Its own lock is for the host, which finds the same context in
+	 * tcs_publish() and drop() as at all other times.
 	 */
+	pthread_mutex_lock(&sgx->reclaimer.lock);
 	pthread_mutex_lock(&encl->lock);
-	if (encl->secs != EPC_SLOT_NONE)
+	if (sgx_encl_flags(encl) & SGX_ENCL_CREATED)
 		free_epc_pages(encl);
 	pthread_mutex_unlock(&encl->lock);
+	pthread_mutex_unlock(&sgx->reclaimer.lock);
+	free(encl->va_pages);
 	sgx->ops->encl_free(encl);
 	pthread_mutex_destroy(&encl->lock);
 	free(encl);
@@ -86,25 +93,6 @@ void sgx_release(struct sgx_encl *encl)
 void *sgx_encl_host(const struct sgx_encl *encl)
 {
 	return encl->host;
-}
-
-/**
- * sgx_encl_grow() - one more page in an enclave's account
- *
- * Version array pages follow this count, one for each 512, the SECS included.
- * Context: encl->lock held, as for sgx_encl_shrink().
- */
-void sgx_encl_grow(struct sgx_encl *encl)
-{
-	encl->page_cnt++;
-}
-
-/**
- * sgx_encl_shrink() - one page less
- */
-void sgx_encl_shrink(struct sgx_encl *encl)
-{
-	encl->page_cnt--;
 }
 
 /**
@@ -168,12 +156,18 @@ out:
 	return ret;
 }
 
+/* SECS, VA pages and children that are in the EPC.  Context: encl->lock held. */
+static uint64_t sgx_encl_epc_pages(const struct sgx_encl *encl)
+{
+	return encl->secs_child_cnt + encl->va_count + (encl->secs != EPC_SLOT_NONE);
+}
+
 /**
  * sgx_encl_info() - what swsgx stat shows of an enclave
  */
 void sgx_encl_info(struct sgx_encl *encl, struct sgx_encl_info *info)
 {
-	struct cpu_secs_info secs;
+	const struct cpu_secs_info *secs = &encl->secs_info;
 	uint32_t flags;
 
 	*info = (struct sgx_encl_info){0};
@@ -183,17 +177,18 @@ void sgx_encl_info(struct sgx_encl *encl, struct sgx_encl_info *info)
 	info->size = encl->size;
 	info->created = flags & SGX_ENCL_CREATED;
 	info->initialized = flags & SGX_ENCL_INITIALIZED;
-	if (encl->secs != EPC_SLOT_NONE) {
-		cpu_secs_info(encl->sgx->pkg, encl->secs, &secs);
-		info->eid = secs.eid;
-		info->attributes = secs.secs.attributes.flags;
-		info->xfrm = secs.secs.attributes.xfrm;
-		info->ssaframesize = secs.secs.ssaframesize;
-		info->miscselect = secs.secs.miscselect;
-		info->epc_pages = encl->secs_child_cnt + 1;
+	if (encl->size) {
+		info->eid = secs->eid;
+		info->attributes = secs->secs.attributes.flags;
+		info->xfrm = secs->secs.attributes.xfrm;
+		info->ssaframesize = secs->secs.ssaframesize;
+		info->miscselect = secs->secs.miscselect;
+		info->va_pages = encl->va_count;
+		info->evicted = encl->evicted_cnt;
+		info->epc_pages = sgx_encl_epc_pages(encl);
 		if (info->initialized) {
-			__builtin_memcpy(info->mrenclave, secs.secs.mrenclave, SGX_HASH_SIZE);
-			__builtin_memcpy(info->mrsigner, secs.secs.mrsigner, SGX_HASH_SIZE);
+			__builtin_memcpy(info->mrenclave, secs->secs.mrenclave, SGX_HASH_SIZE);
+			__builtin_memcpy(info->mrsigner, secs->secs.mrsigner, SGX_HASH_SIZE);
 		}
 	}
 	pthread_mutex_unlock(&encl->lock);
@@ -203,11 +198,20 @@ void sgx_encl_info(struct sgx_encl *encl, struct sgx_encl_info *info)
 static bool check_page(struct sgx_encl *encl, uint64_t index, const struct sgx_encl_page *page,
 		       const char **why)
 {
-	const struct sgx_epc_page *epc = sgx_epc_page(&encl->sgx->epc, page->epc);
+	const struct sgx_epc_page *epc;
 	const struct epcm_entry *entry;
 
+	if (page->flags & SGX_ENCL_PAGE_EVICTED) {
+		*why = "evicted page has no version";
+		return page->flags == SGX_ENCL_PAGE_EVICTED && sgx_va_used(encl, page->va);
+	}
+	*why = "page of an enclave is left to the reclaimer";
+	if (page->flags)
+		return false;
+	epc = sgx_epc_page(&encl->sgx->epc, page->epc);
 	*why = "entry of an enclave names no EPC page of its own";
-	if (!epc || epc->state != SGX_EPC_USED || epc->owner != encl || epc->type != page->type)
+	if (!epc || epc->state != SGX_EPC_USED || epc->owner != encl || epc->type != page->type ||
+	    epc->list == SGX_EPC_BATCH)
 		return false;
 	entry = &encl->sgx->pkg->epcm[page->epc];
 	*why = "EPCM and page array disagree on a page";
@@ -218,39 +222,63 @@ static bool check_page(struct sgx_encl *encl, uint64_t index, const struct sgx_e
 	return !(entry->rwx & ~page->max_prot);
 }
 
+/* The SECS of a created enclave, where it is resident. */
+static bool check_secs(struct sgx_encl *encl, const char **why)
+{
+	const struct sgx_epc_page *epc = sgx_epc_page(&encl->sgx->epc, encl->secs);
+	struct cpu_secs_info secs;
+
+	*why = "created enclave has no SECS of its own";
+	if (!epc || epc->state != SGX_EPC_USED || epc->type != SGX_PT_SECS || epc->owner != encl ||
+	    encl->secs_va != SGX_VA_NONE)
+		return false;
+	cpu_secs_info(encl->sgx->pkg, encl->secs, &secs);
+	*why = "child counts of an enclave and its SECS differ";
+	if (encl->secs_child_cnt != secs.children)
+		return false;
+	*why = "enclave and SECS disagree on ELRANGE or state";
+	return encl->base == secs.secs.base && encl->size == secs.secs.size &&
+	       secs.eid == encl->secs_info.eid &&
+	       !(encl->flags & SGX_ENCL_INITIALIZED) ==
+		       !(secs.secs.attributes.flags & SGX_ATTR_INIT_BIT);
+}
+
 static bool check_encl(struct sgx_encl *encl, const char **why)
 {
-	uint64_t index = 0, count = 0, last;
-	const struct sgx_epc_page *epc;
-	struct cpu_secs_info secs;
+	uint64_t index = 0, resident = 0, evicted = 0, last;
 	struct sgx_encl_page *page;
 
 	if (!(encl->flags & SGX_ENCL_CREATED)) {
 		*why = "enclave without CREATED has pages or an ELRANGE";
 		return !(encl->flags & SGX_ENCL_INITIALIZED) && encl->secs == EPC_SLOT_NONE &&
 		       !encl->page_cnt && !encl->secs_child_cnt && !encl->page_array.root &&
-		       !encl->base && !encl->size;
+		       !encl->base && !encl->size && !encl->va_count;
 	}
-	*why = "created enclave has no SECS of its own";
-	epc = sgx_epc_page(&encl->sgx->epc, encl->secs);
-	if (!epc || epc->state != SGX_EPC_USED || epc->type != SGX_PT_SECS || epc->owner != encl)
+	*why = "SECS is out before its children, or before INIT";
+	if (encl->secs == EPC_SLOT_NONE) {
+		if (encl->secs_child_cnt || !(encl->flags & SGX_ENCL_INITIALIZED) ||
+		    !sgx_va_used(encl, encl->secs_va))
+			return false;
+	} else if (!check_secs(encl, why)) {
 		return false;
-
+	}
 	*why = "page array is not in order";
 	if (!page_array_check(&encl->page_array))
 		return false;
 	last = (encl->size >> SGX_PAGE_SHIFT) - 1;
-	for (; (page = page_array_find(&encl->page_array, &index, last)); index++, count++)
+	for (; (page = page_array_find(&encl->page_array, &index, last)); index++) {
 		if (!check_page(encl, index, page, why))
 			return false;
-	cpu_secs_info(encl->sgx->pkg, encl->secs, &secs);
-	*why = "child counts of an enclave, its SECS and its page array differ";
-	if (count != encl->secs_child_cnt || count != secs.children || encl->page_cnt != count + 1)
+		if (page->flags & SGX_ENCL_PAGE_EVICTED)
+			evicted++;
+		else
+			resident++;
+	}
+	*why = "page counts of an enclave and its page array differ";
+	if (resident != encl->secs_child_cnt || evicted != encl->evicted_cnt ||
+	    encl->page_cnt != resident + evicted + 1)
 		return false;
-	*why = "enclave and SECS disagree on ELRANGE or state";
-	return encl->base == secs.secs.base && encl->size == secs.secs.size &&
-	       !(encl->flags & SGX_ENCL_INITIALIZED) ==
-		       !(secs.secs.attributes.flags & SGX_ATTR_INIT_BIT);
+	return sgx_va_check(encl, why);
 }
 
 /**
@@ -267,7 +295,7 @@ bool sgx_check_invariants(struct sgx_subsystem *sgx, const char **why)
 		return false;
 	for (struct sgx_encl *encl = sgx->encl_list; encl; encl = encl->next) {
 		encls++;
-		pages += encl->page_cnt;
+		pages += sgx_encl_epc_pages(encl);
 		if (!check_encl(encl, why))
 			return false;
 	}

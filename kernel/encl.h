@@ -10,7 +10,8 @@
  *
  *	(no flag)	no EPC page, base and size 0 (but for the moment in CREATE
  *			in which the host makes the memory)
- *	CREATED		a SECS; each entry of the page array has an EPC page
+ *	CREATED		a SECS; each entry of the page array has an EPC page, or a
+ *			version and a page of backing
  *	INITIALIZED	no more ADD_PAGES
  *	IOCTL		an ioctl runs: whoever set it, and nobody else, changes the
  *			state; a lock that answers EBUSY instead of waiting
@@ -18,11 +19,13 @@
 #ifndef KERNEL_ENCL_H
 #define KERNEL_ENCL_H
 
+#include <cpu/leaf.h>
 #include <kernel/sgx.h>
 #include <pthread.h>
 
 #include "epc.h"
 #include "page_array.h"
+#include "reclaim.h"
 
 /* The kernel's own, never seen by a program: the call is made again. */
 #define ERESTARTSYS	     512
@@ -31,6 +34,15 @@
 #define SGX_ENCL_DEBUG	     (1u << 1)
 #define SGX_ENCL_CREATED     (1u << 2)
 #define SGX_ENCL_INITIALIZED (1u << 3)
+
+/* A version array page of an enclave. */
+struct sgx_va_page {
+	epc_slot_t epc;
+	uint32_t used; /* slots */
+	uint64_t slots[SGX_VA_SLOTS / 64]; /* bit n: slot n has a version */
+};
+
+#define SGX_VA_NONE (~0u)
 
 struct sgx_encl {
 	struct sgx_subsystem *sgx;
@@ -43,10 +55,15 @@ struct sgx_encl {
 	uint64_t base, size;
 	uint64_t attributes; /* SECS.ATTRIBUTES.FLAGS as created */
 	uint64_t attributes_mask; /* those that INIT lets through */
-	epc_slot_t secs;
+	epc_slot_t secs; /* NONE before CREATE, and while it is evicted */
+	uint32_t secs_va; /* where the version of an evicted SECS is, else SGX_VA_NONE */
+	struct cpu_secs_info secs_info; /* what sgx_encl_info() tells; EINIT's included */
 	uint64_t page_cnt; /* SECS and children, as VA pages are counted */
 	uint64_t secs_child_cnt; /* children that are resident */
+	uint64_t evicted_cnt; /* children that are not; atomic to read without lock */
 	struct page_array page_array;
+	struct sgx_va_page *va_pages; /* va_count of them */
+	uint32_t va_count, va_hint; /* none before va_hint has a free slot */
 };
 
 struct sgx_subsystem {
@@ -54,6 +71,7 @@ struct sgx_subsystem {
 	const struct sgx_host_ops *ops;
 	void *host_ctx;
 	struct sgx_epc epc;
+	struct sgx_reclaimer reclaimer;
 
 	pthread_mutex_t encl_lock; /* a leaf: the list of enclaves */
 	struct sgx_encl *encl_list;
@@ -78,8 +96,26 @@ static inline void sgx_encl_set_flags(struct sgx_encl *encl, uint32_t flags)
 	__atomic_fetch_or(&encl->flags, flags, __ATOMIC_RELEASE);
 }
 
-void sgx_encl_grow(struct sgx_encl *encl);
-void sgx_encl_shrink(struct sgx_encl *encl);
+/* va.c */
+int sgx_encl_grow(struct sgx_encl *encl, epc_slot_t *va);
+void sgx_encl_grown(struct sgx_encl *encl, epc_slot_t va);
+void sgx_encl_shrink(struct sgx_encl *encl, epc_slot_t va);
+void sgx_encl_free_va_pages(struct sgx_encl *encl);
+uint32_t sgx_alloc_va_slot(struct sgx_encl *encl);
+void sgx_free_va_slot(struct sgx_encl *encl, uint32_t slot);
+bool sgx_va_used(const struct sgx_encl *encl, uint32_t slot);
+bool sgx_va_check(const struct sgx_encl *encl, const char **why);
+
+/* backing.c */
+struct sgx_backing {
+	void *page; /* 4096 bytes, sealed */
+	struct sgx_pcmd *pcmd;
+};
+int sgx_encl_ewb(struct sgx_encl *encl, struct sgx_encl_page *page, const struct sgx_backing *b);
+void sgx_encl_ewb_secs(struct sgx_encl *encl);
+int sgx_encl_load_page(struct sgx_encl *encl, uint64_t addr, struct sgx_encl_page **page);
+int sgx_encl_load_secs(struct sgx_encl *encl);
+
 struct sgx_encl_page *sgx_encl_find_page(struct sgx_encl *encl, uint64_t addr);
 int sgx_launch(struct sgx_encl *encl, const struct sgx_sigstruct_arch *sigstruct);
 int sgx_set_attribute(struct sgx_call *call, const struct sgx_host_ops *ops,

@@ -10,8 +10,8 @@
  */
 enum encls_window {
 	WINDOW_PAGEINFO, /* PAGEINFO, 32-byte aligned */
-	WINDOW_META, /* SECINFO or EINITTOKEN */
-	WINDOW_DATA, /* a source page or SIGSTRUCT */
+	WINDOW_META, /* SECINFO, PCMD or EINITTOKEN */
+	WINDOW_DATA, /* a page in ordinary memory or SIGSTRUCT */
 	WINDOWS,
 };
 #define WINDOW_BASE 0xffffffffffe00000ull
@@ -21,6 +21,7 @@ struct encls_windows {
 		const void *mem;
 		uint32_t size;
 	} window[WINDOWS];
+	bool writable; /* all of them are: EWB's */
 };
 
 static uint64_t window_addr(enum encls_window w)
@@ -36,14 +37,14 @@ static uint64_t window_open(struct encls_windows *windows, enum encls_window w, 
 	return window_addr(w);
 }
 
-/* struct cpu_as: no leaf used here writes to ordinary memory. */
+/* struct cpu_as */
 static void *window_map(void *ctx, uint64_t addr, uint32_t size, bool write)
 {
 	const struct encls_windows *windows = ctx;
 	uint64_t w = (addr - WINDOW_BASE) >> SGX_PAGE_SHIFT;
 	uint32_t offset = addr & (SGX_PAGE_SIZE - 1);
 
-	if (addr < WINDOW_BASE || w >= WINDOWS || write)
+	if (addr < WINDOW_BASE || w >= WINDOWS || (write && !windows->writable))
 		return NULL;
 	if (!windows->window[w].mem || offset > windows->window[w].size ||
 	    size > windows->window[w].size - offset)
@@ -189,6 +190,90 @@ int __edbgwr(struct cpu_package *pkg, epc_slot_t slot, uint32_t offset, uint64_t
 }
 
 /**
+ * __epa() - make a free EPC page a version array
+ */
+int __epa(struct cpu_package *pkg, epc_slot_t slot)
+{
+	struct encls_windows windows = {0};
+	struct cpu_regs regs = {.rax = SGX_EPA, .rbx = SGX_PT_VA, .rcx = cpu_epc_addr(pkg, slot)};
+
+	return encls(pkg, &windows, &regs);
+}
+
+/**
+ * __eblock() - no new translation to a page from now on
+ */
+int __eblock(struct cpu_package *pkg, epc_slot_t slot)
+{
+	struct encls_windows windows = {0};
+	struct cpu_regs regs = {.rax = SGX_EBLOCK, .rcx = cpu_epc_addr(pkg, slot)};
+
+	return encls(pkg, &windows, &regs);
+}
+
+/**
+ * __etrack() - begin a tracking cycle of an enclave
+ */
+int __etrack(struct cpu_package *pkg, epc_slot_t secs)
+{
+	struct encls_windows windows = {0};
+	struct cpu_regs regs = {.rax = SGX_ETRACK, .rcx = cpu_epc_addr(pkg, secs)};
+
+	return encls(pkg, &windows, &regs);
+}
+
+/**
+ * __ewb() - write a page out, sealed; its EPC page is free afterwards
+ * @page: 4096 bytes, @pcmd: written
+ *
+ * Return: as all here, but SGX_VA_SLOT_OCCUPIED is no failure: 0.
+ */
+int __ewb(struct cpu_package *pkg, epc_slot_t slot, epc_slot_t va, uint32_t va_index, void *page,
+	  struct sgx_pcmd *pcmd)
+{
+	struct encls_windows windows = {.writable = true};
+	struct sgx_pageinfo pageinfo = {
+		.srcpge = window_open(&windows, WINDOW_DATA, page, SGX_PAGE_SIZE),
+		.secinfo = window_open(&windows, WINDOW_META, pcmd, sizeof(*pcmd)),
+	};
+	struct cpu_regs regs = {
+		.rax = SGX_EWB,
+		.rbx = window_open(&windows, WINDOW_PAGEINFO, &pageinfo, sizeof(pageinfo)),
+		.rcx = cpu_epc_addr(pkg, slot),
+		.rdx = cpu_epc_addr(pkg, va) + (uint64_t)va_index * SGX_VA_SLOT_SIZE,
+	};
+	int ret = encls(pkg, &windows, &regs);
+
+	/* A version that nobody needs any more was in the slot. */
+	return ret == SGX_ERR_VA_SLOT_OCCUPIED ? 0 : ret;
+}
+
+/**
+ * __eldu() - bring a page back
+ * @secs: EPC_SLOT_NONE for a SECS
+ * @page: 4096 bytes, which may change while they are read
+ */
+int __eldu(struct cpu_package *pkg, epc_slot_t slot, epc_slot_t secs, uint64_t linaddr,
+	   epc_slot_t va, uint32_t va_index, const void *page, const struct sgx_pcmd *pcmd)
+{
+	struct encls_windows windows = {0};
+	struct sgx_pageinfo pageinfo = {
+		.linaddr = linaddr,
+		.srcpge = window_open(&windows, WINDOW_DATA, page, SGX_PAGE_SIZE),
+		.secinfo = window_open(&windows, WINDOW_META, pcmd, sizeof(*pcmd)),
+		.secs = secs == EPC_SLOT_NONE ? 0 : cpu_epc_addr(pkg, secs),
+	};
+	struct cpu_regs regs = {
+		.rax = SGX_ELDU,
+		.rbx = window_open(&windows, WINDOW_PAGEINFO, &pageinfo, sizeof(pageinfo)),
+		.rcx = cpu_epc_addr(pkg, slot),
+		.rdx = cpu_epc_addr(pkg, va) + (uint64_t)va_index * SGX_VA_SLOT_SIZE,
+	};
+
+	return encls(pkg, &windows, &regs);
+}
+
+/**
  * epcm_permits() - would the EPCM let an access from inside the enclave through
  * @addr:	page-aligned
  * @error_code:	SGX_PF_W for a write, SGX_PF_I for a fetch, else a read
@@ -218,4 +303,12 @@ bool epcm_permits(const struct cpu_package *pkg, epc_slot_t slot, epc_slot_t sec
 bool epcm_writable(const struct cpu_package *pkg, epc_slot_t slot)
 {
 	return pkg->epcm[slot].rwx & SGX_SECINFO_W_BIT;
+}
+
+/**
+ * epcm_address() - the linear address of a page that is a valid child
+ */
+uint64_t epcm_address(const struct cpu_package *pkg, epc_slot_t slot)
+{
+	return pkg->epcm[slot].address;
 }

@@ -62,9 +62,20 @@ int __edbgrd(struct cpu_package *pkg, epc_slot_t slot, uint32_t offset,
 int __edbgwr(struct cpu_package *pkg, epc_slot_t slot, uint32_t offset,
 	     uint64_t data) CPU_MUST_CHECK;
 
+int __epa(struct cpu_package *pkg, epc_slot_t slot) CPU_MUST_CHECK;
+int __eblock(struct cpu_package *pkg, epc_slot_t slot) CPU_MUST_CHECK;
+int __etrack(struct cpu_package *pkg, epc_slot_t secs) CPU_MUST_CHECK;
+/* The version is in slot va_index of the VA page va. */
+int __ewb(struct cpu_package *pkg, epc_slot_t slot, epc_slot_t va, uint32_t va_index, void *page,
+	  struct sgx_pcmd *pcmd) CPU_MUST_CHECK;
+int __eldu(struct cpu_package *pkg, epc_slot_t slot, epc_slot_t secs, uint64_t linaddr,
+	   epc_slot_t va, uint32_t va_index, const void *page,
+	   const struct sgx_pcmd *pcmd) CPU_MUST_CHECK;
+
 /* Not a leaf: what the page walk's EPCM check says of an access to a page. */
 bool epcm_permits(const struct cpu_package *pkg, epc_slot_t slot, epc_slot_t secs, uint64_t addr,
 		  uint32_t error_code);
 bool epcm_writable(const struct cpu_package *pkg, epc_slot_t slot);
+uint64_t epcm_address(const struct cpu_package *pkg, epc_slot_t slot);
 
 #endif

@@ -7,6 +7,7 @@
 
 #include "encl.h"
 #include "encls.h"
+#include "reclaim.h"
 
 static struct sgx_epc_section *section_of(struct sgx_epc *epc, epc_slot_t slot)
 {
@@ -53,6 +54,9 @@ int sgx_epc_init(struct sgx_subsystem *sgx)
 		epc->total += section->count;
 	}
 	epc->free = epc->total;
+	/* Upstream's numbers; less where they would be a large part of it. */
+	epc->low = epc->total < 2048 ? epc->total / 64 : 32;
+	epc->high = epc->total < 2048 ? epc->total / 32 + 1 : 64;
 	return 0;
 }
 
@@ -151,14 +155,8 @@ static epc_slot_t take_dirty(struct sgx_subsystem *sgx, struct sgx_epc_section *
 	return EPC_SLOT_NONE;
 }
 
-/**
- * sgx_alloc_epc_page() - take a free EPC page
- * @owner:	the enclave it is for
- * @type:	what it will be; accounting alone
- *
- * Return: its slot, invalid in the EPCM; EPC_SLOT_NONE where the EPC is full.
- */
-epc_slot_t sgx_alloc_epc_page(struct sgx_subsystem *sgx, struct sgx_encl *owner, enum sgx_pt type)
+/* Context: sgx_epc.lock not held. */
+static epc_slot_t alloc_free(struct sgx_subsystem *sgx, struct sgx_encl *owner, enum sgx_pt type)
 {
 	struct sgx_epc *epc = &sgx->epc;
 	epc_slot_t slot = EPC_SLOT_NONE;
@@ -171,13 +169,32 @@ epc_slot_t sgx_alloc_epc_page(struct sgx_subsystem *sgx, struct sgx_encl *owner,
 	if (slot != EPC_SLOT_NONE) {
 		struct sgx_epc_page *page = sgx_epc_page(epc, slot);
 
-		page->owner = owner;
-		page->state = SGX_EPC_USED;
-		page->type = type;
+		*page = (struct sgx_epc_page){
+			.owner = owner, .state = SGX_EPC_USED, .type = (uint8_t)type};
 		epc->used[type]++;
 		epc->free--;
 	}
 	pthread_mutex_unlock(&epc->lock);
+	return slot;
+}
+
+/**
+ * sgx_alloc_epc_page() - take a free EPC page
+ * @owner:	the enclave it is for
+ * @type:	what it will be; accounting alone
+ * @reclaim:	evict others where none is free: not under any encl->lock
+ *
+ * Return: its slot, invalid in the EPCM; EPC_SLOT_NONE where the EPC is full, of
+ * pages that cannot be evicted if @reclaim.
+ */
+epc_slot_t sgx_alloc_epc_page(struct sgx_subsystem *sgx, struct sgx_encl *owner, enum sgx_pt type,
+			      bool reclaim)
+{
+	epc_slot_t slot = alloc_free(sgx, owner, type);
+
+	while (slot == EPC_SLOT_NONE && reclaim && sgx_reclaim_direct(sgx))
+		slot = alloc_free(sgx, owner, type);
+	sgx_reclaim_wake(sgx);
 	return slot;
 }
 
@@ -252,10 +269,20 @@ void sgx_epc_info(struct sgx_subsystem *sgx, struct sgx_epc_info *info)
 		.reg = epc->used[SGX_PT_REG],
 		.tcs = epc->used[SGX_PT_TCS],
 		.leaked = epc->leaked,
+		.mapped = epc->fifo[SGX_EPC_MAPPED].count,
+		.parked = epc->fifo[SGX_EPC_PARKED].count,
+		.low = epc->low,
+		.high = epc->high,
+		.ewb = epc->ewb,
+		.eldu = epc->eldu,
+		.soft_faults = epc->soft_faults,
+		.direct_reclaims = epc->direct_reclaims,
 	};
 	pthread_mutex_unlock(&epc->lock);
 	pthread_mutex_lock(&sgx->encl_lock);
 	info->enclaves = sgx->encl_count;
+	for (struct sgx_encl *encl = sgx->encl_list; encl; encl = encl->next)
+		info->evicted += __atomic_load_n(&encl->evicted_cnt, __ATOMIC_RELAXED);
 	pthread_mutex_unlock(&sgx->encl_lock);
 }
 
@@ -313,6 +340,8 @@ bool sgx_epc_check(struct sgx_subsystem *sgx, const char **why)
 			if (sgx->pkg->epcm[section->first + l - 1].valid)
 				return false;
 	}
+	if (!sgx_reclaim_check(sgx, why))
+		return false;
 	*why = "EPC accounts do not agree with the pages";
 	if (epc->free != free_pages || epc->leaked != count[SGX_EPC_LEAKED] ||
 	    epc->total != free_pages + count[SGX_EPC_USED] + count[SGX_EPC_LEAKED])

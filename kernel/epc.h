@@ -17,6 +17,18 @@
  * with children that are still fresh) waits on the dirty list until no fresh
  * page is left.
  *
+ * A used page that can be evicted (a child of an enclave) is on one of two FIFOs:
+ *
+ *	 EADD, ELDU         sgx_reclaim_pages             sgx_reclaim_pages
+ *	 ----------> MAPPED -----------------> PARKED ------------------> BATCH --> EWB
+ *	               ^      page_park()        |                          |
+ *	               '-------------------------'--------------------------'
+ *	                 a fault: the page was used, skip the next passes
+ *
+ * MAPPED pages are where clients find them.  A PARKED one is still in the EPC, but
+ * in nobody's page table: its next use is a fault, which is this machine's
+ * accessed bit.  Nothing is done to a page in the EPCM before it is in a BATCH.
+ *
  * Context: sgx_epc.lock, a leaf.
  */
 #ifndef KERNEL_EPC_H
@@ -35,15 +47,33 @@ enum sgx_epc_state {
 	SGX_EPC_LEAKED,
 };
 
+enum sgx_epc_list {
+	SGX_EPC_UNLISTED = 0, /* not a child, or not complete yet */
+	SGX_EPC_MAPPED,
+	SGX_EPC_PARKED,
+	SGX_EPC_BATCH, /* with the reclaimer */
+	SGX_EPC_LISTS,
+};
+
 struct sgx_epc_page {
 	struct sgx_encl *owner; /* while used */
-	uint32_t next; /* while free: index in the section + 1, 0 ends the list */
+	/*
+	 * While free: next is an index in the section + 1, 0 ends the list.  While
+	 * used: neighbours on its list, slots + 1.
+	 */
+	uint32_t next, prev;
 	uint8_t state; /* enum sgx_epc_state */
 	uint8_t type; /* enum sgx_pt, while used */
-	uint16_t rsvd;
+	uint8_t list; /* enum sgx_epc_list, while used */
+	uint8_t skip; /* passes of the reclaimer that leave it alone */
 };
-/* 24 (EPCM) + 16 + 8.4 (page array) leave the host 15 of the 64 bytes a page. */
-_Static_assert(sizeof(struct sgx_epc_page) == 16, "metadata budget");
+/* 24 (EPCM) + 24 + 8.4 (page array) leave the host 7 of the 64 bytes a page. */
+_Static_assert(sizeof(struct sgx_epc_page) == 24, "metadata budget");
+
+struct sgx_epc_fifo {
+	uint32_t head, tail; /* slots + 1; 0: empty.  New ones come in at the tail */
+	uint32_t count;
+};
 
 struct sgx_epc_section {
 	struct sgx_epc_page *pages;
@@ -62,11 +92,16 @@ struct sgx_epc {
 	struct sgx_epc_section section[CPU_EPC_SECTIONS_MAX];
 	uint64_t total, free, leaked;
 	uint64_t used[SGX_EPC_TYPES]; /* by enum sgx_pt */
+
+	struct sgx_epc_fifo fifo[SGX_EPC_LISTS]; /* of MAPPED and PARKED */
+	uint64_t low, high; /* watermarks of free pages */
+	uint64_t ewb, eldu, soft_faults, direct_reclaims; /* so many since the start */
 };
 
 int sgx_epc_init(struct sgx_subsystem *sgx);
 void sgx_epc_exit(struct sgx_subsystem *sgx);
-epc_slot_t sgx_alloc_epc_page(struct sgx_subsystem *sgx, struct sgx_encl *owner, enum sgx_pt type);
+epc_slot_t sgx_alloc_epc_page(struct sgx_subsystem *sgx, struct sgx_encl *owner, enum sgx_pt type,
+			      bool reclaim);
 void sgx_free_epc_page(struct sgx_subsystem *sgx, epc_slot_t slot);
 void sgx_encl_free_epc_page(struct sgx_subsystem *sgx, epc_slot_t slot);
 struct sgx_epc_page *sgx_epc_page(struct sgx_epc *epc, epc_slot_t slot);

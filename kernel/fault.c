@@ -32,6 +32,9 @@ enum sgx_fault_verdict sgx_fault(struct sgx_mm *mm, struct sgx_encl *encl, struc
 	page = sgx_encl_find_page(encl, addr);
 	if (!page || (vm_prot & ~page->max_prot))
 		goto out;
+	/* What cannot be loaded is SIGBUS: a full EPC, a broken page. */
+	if (sgx_encl_load_page(encl, addr, &page))
+		goto out;
 	/*
 	 * x86 looks for PROT_EXEC only when a PTE is there: Linux would put it in
 	 * place, and the fetch run again meets NX, before the EPCM is asked.
@@ -48,6 +51,9 @@ enum sgx_fault_verdict sgx_fault(struct sgx_mm *mm, struct sgx_encl *encl, struc
 	}
 	switch (encl->sgx->ops->page_grant(mm, encl, addr, epcm_writable(pkg, page->epc))) {
 	case 0:
+		sgx_page_used(encl->sgx, page->epc);
+		verdict = SGX_FAULT_RETRY;
+		break;
 	case -EAGAIN:
 	case -ENOENT: /* unmapped meanwhile: the access run again will see to it */
 		verdict = SGX_FAULT_RETRY;
@@ -64,12 +70,14 @@ static epc_slot_t enclu_slot(void *ctx, uint64_t addr)
 {
 	struct sgx_encl_page *page = sgx_encl_find_page(ctx, addr);
 
-	return page ? page->epc : EPC_SLOT_NONE;
+	return page && !page->flags ? page->epc : EPC_SLOT_NONE;
 }
 
 /**
  * sgx_enclu() - EREPORT or EGETKEY by a thread inside
  *
+ * An operand that is evicted is a #PF without the SGX bit, as for any page that has
+ * no PTE: sgx_fault() brings it, and the leaf is executed again.
  * Context: under encl->lock no page goes away under the leaf.
  * Return: as cpu_enclu(); #GP(0) where nobody can be inside.
  */
@@ -79,7 +87,7 @@ struct cpu_result sgx_enclu(struct sgx_encl *encl, struct cpu_regs *regs)
 	struct cpu_result r = cpu_gp();
 
 	pthread_mutex_lock(&encl->lock);
-	if (sgx_encl_flags(encl) & SGX_ENCL_INITIALIZED) {
+	if ((sgx_encl_flags(encl) & SGX_ENCL_INITIALIZED) && !sgx_encl_load_secs(encl)) {
 		as.secs = encl->secs;
 		r = cpu_enclu(encl->sgx->pkg, &as, regs);
 	}
@@ -106,17 +114,19 @@ int sgx_access(struct sgx_encl *encl, uint64_t addr, uint64_t *data, bool write)
 	if (!(sgx_encl_flags(encl) & SGX_ENCL_DEBUG))
 		return -EFAULT;
 	pthread_mutex_lock(&encl->lock);
-	page = sgx_encl_find_page(encl, addr & SGX_PAGE_MASK);
-	if (page && page->type == SGX_PT_TCS)
+	if (sgx_encl_load_page(encl, addr & SGX_PAGE_MASK, &page))
+		goto out;
+	if (page->type == SGX_PT_TCS && epcm_valid(pkg, page->epc))
 		tcs = (void *)pkg->mem->bytes(pkg->mem_ctx, page->epc);
 	if (tcs && !write)
 		encl->sgx->ops->tcs_debug(encl, page_offset, tcs, false);
-	if (page && write)
+	if (write)
 		ret = __edbgwr(pkg, page->epc, offset, *data) ? -EIO : 0;
-	else if (page)
+	else
 		ret = __edbgrd(pkg, page->epc, offset, data) ? -EIO : 0;
 	if (tcs && write && !ret)
 		encl->sgx->ops->tcs_debug(encl, page_offset, tcs, true);
+out:
 	pthread_mutex_unlock(&encl->lock);
 	return ret;
 }

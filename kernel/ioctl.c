@@ -15,13 +15,15 @@
 
 /* --- CREATE ------------------------------------------------------------------ */
 
-static void set_elrange(struct sgx_encl *encl, epc_slot_t slot, const struct sgx_secs *secs)
+static void set_elrange(struct sgx_encl *encl, epc_slot_t slot, epc_slot_t va,
+			const struct sgx_secs *secs)
 {
 	pthread_mutex_lock(&encl->lock);
 	encl->secs = slot;
 	encl->base = secs->base;
 	encl->size = secs->size;
-	sgx_encl_grow(encl);
+	cpu_secs_info(encl->sgx->pkg, slot, &encl->secs_info);
+	sgx_encl_grown(encl, va);
 	page_array_init(&encl->page_array, secs->size >> SGX_PAGE_SHIFT);
 	pthread_mutex_unlock(&encl->lock);
 }
@@ -32,22 +34,27 @@ static void clear_elrange(struct sgx_encl *encl)
 	encl->secs = EPC_SLOT_NONE;
 	encl->base = 0;
 	encl->size = 0;
-	sgx_encl_shrink(encl);
+	encl->page_cnt = 0;
+	encl->va_count = 0;
 	pthread_mutex_unlock(&encl->lock);
 }
 
 static int sgx_encl_create(struct sgx_encl *encl, const struct sgx_secs *secs)
 {
 	struct sgx_subsystem *sgx = encl->sgx;
-	epc_slot_t slot;
+	epc_slot_t slot, va;
 	int ret;
 
 	/* ECREATE would fault on it; Linux says so itself, before it computes with it. */
 	if (!secs->size || (secs->size & (secs->size - 1)))
 		return -EINVAL;
-	slot = sgx_alloc_epc_page(sgx, encl, SGX_PT_SECS);
+	ret = sgx_encl_grow(encl, &va);
+	if (ret)
+		return ret;
+	ret = -ENOMEM;
+	slot = sgx_alloc_epc_page(sgx, encl, SGX_PT_SECS, true);
 	if (slot == EPC_SLOT_NONE)
-		return -ENOMEM;
+		goto err_va;
 	ret = encls_errno(__ecreate(sgx->pkg, slot, secs), -EIO);
 	if (ret)
 		goto err_free;
@@ -56,7 +63,7 @@ static int sgx_encl_create(struct sgx_encl *encl, const struct sgx_secs *secs)
 	 * Without encl->lock, as the host asks for what it makes memory for.
 	 * Nobody sees the SECS before CREATED but sgx_encl_info().
 	 */
-	set_elrange(encl, slot, secs);
+	set_elrange(encl, slot, va, secs);
 	ret = sgx->ops->encl_memory(encl);
 	if (ret)
 		goto err_elrange;
@@ -75,6 +82,8 @@ err_elrange:
 	clear_elrange(encl);
 err_free:
 	sgx_encl_free_epc_page(sgx, slot);
+err_va:
+	sgx_encl_shrink(encl, va);
 	return ret;
 }
 
@@ -172,12 +181,17 @@ static int sgx_encl_add_page(struct sgx_call *call, struct sgx_encl *encl, uint6
 	enum sgx_pt type = SGX_SECINFO_PT(secinfo->flags);
 	struct sgx_subsystem *sgx = encl->sgx;
 	struct sgx_encl_page *page;
-	epc_slot_t slot;
+	epc_slot_t slot, va;
 	int ret;
 
-	slot = sgx_alloc_epc_page(sgx, encl, type);
+	slot = sgx_alloc_epc_page(sgx, encl, type, true);
 	if (slot == EPC_SLOT_NONE)
 		return -ENOMEM;
+	ret = sgx_encl_grow(encl, &va);
+	if (ret) {
+		sgx_free_epc_page(sgx, slot);
+		return ret;
+	}
 
 	pthread_mutex_lock(&encl->lock);
 	/* Before EADD, which changes MRENCLAVE and cannot be taken back. */
@@ -194,10 +208,11 @@ static int sgx_encl_add_page(struct sgx_call *call, struct sgx_encl *encl, uint6
 	/* The processor reads and writes a TCS through its mapping. */
 	if (type == SGX_PT_TCS)
 		page->max_prot = SGX_SECINFO_R_BIT | SGX_SECINFO_W_BIT;
-	sgx_encl_grow(encl);
+	sgx_encl_grown(encl, va);
 	encl->secs_child_cnt++;
 	if (type == SGX_PT_TCS)
 		publish_tcs(encl, slot, offset);
+	sgx_mark_page_reclaimable(sgx, slot);
 	pthread_mutex_unlock(&encl->lock);
 	return 0;
 
@@ -206,6 +221,7 @@ err_erase:
 err_unlock:
 	/* Under the lock: the host's drop() finds the enclave as fill() did. */
 	sgx_encl_free_epc_page(sgx, slot);
+	sgx_encl_shrink(encl, va);
 	pthread_mutex_unlock(&encl->lock);
 	return ret;
 }
@@ -271,8 +287,10 @@ static int sgx_encl_init(struct sgx_encl *encl, const struct sgx_sigstruct_arch 
 
 	pthread_mutex_lock(&encl->lock);
 	ret = sgx_launch(encl, sigstruct);
-	if (!ret)
+	if (!ret) {
+		cpu_secs_info(sgx->pkg, encl->secs, &encl->secs_info);
 		sgx_encl_set_flags(encl, SGX_ENCL_INITIALIZED);
+	}
 	pthread_mutex_unlock(&encl->lock);
 	return ret;
 }

@@ -46,6 +46,13 @@ struct sgx_subsystem *sgx_init(struct cpu_package *pkg, const struct sgx_host_op
 	pthread_mutex_init(&sgx->encl_lock, NULL);
 	pthread_mutex_init(&sgx->launch_lock, NULL);
 	init_reserved_masks(sgx);
+	if (sgx_reclaimer_init(sgx)) {
+		sgx_epc_exit(sgx);
+		pthread_mutex_destroy(&sgx->launch_lock);
+		pthread_mutex_destroy(&sgx->encl_lock);
+		free(sgx);
+		return NULL;
+	}
 	return sgx;
 }
 
@@ -54,6 +61,7 @@ struct sgx_subsystem *sgx_init(struct cpu_package *pkg, const struct sgx_host_op
  */
 void sgx_exit(struct sgx_subsystem *sgx)
 {
+	sgx_reclaimer_exit(sgx);
 	sgx_epc_exit(sgx);
 	pthread_mutex_destroy(&sgx->launch_lock);
 	pthread_mutex_destroy(&sgx->encl_lock);

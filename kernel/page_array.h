@@ -12,12 +12,19 @@
 
 #include <cpu/package.h>
 
+/* sgx_encl_page.flags */
+#define SGX_ENCL_PAGE_EVICTED	(1u << 0) /* sealed in the host's backing */
+#define SGX_ENCL_PAGE_RECLAIMED (1u << 1) /* being evicted: wait for the reclaimer */
+
 /* Linux' struct sgx_encl_page.  Its address follows from where it is. */
 struct sgx_encl_page {
-	epc_slot_t epc; /* the EPC page that holds it */
+	union {
+		epc_slot_t epc; /* the EPC page that holds it */
+		uint32_t va; /* EVICTED: where its version is, see sgx_alloc_va_slot() */
+	};
 	uint8_t type; /* enum sgx_pt; never PT_SECS, so 0 = no entry */
 	uint8_t max_prot; /* PROT_* (= SECINFO.R, W, X) that a mapping may have */
-	uint16_t rsvd;
+	uint16_t flags;
 };
 _Static_assert(sizeof(struct sgx_encl_page) == 8, "entry size");
 

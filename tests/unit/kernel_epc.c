@@ -17,16 +17,17 @@ TEST(full_epc_is_enomem_and_nothing_is_lost)
 	kfx_open(k, &second);
 	kfx_secs(&secs, KFX_BASE, KFX_SIZE);
 	CHECK_EQ(kfx_create(&e, &secs), 0);
-	/* 31 pages are left, in two sections. */
+	/* 30 pages are left beside SECS and VA page, in two sections. */
 	CHECK_EQ(kfx_add(&e, 0, 0x20000, KFX_REG | KFX_R, 0, &count), -ENOMEM);
-	CHECK_EQ(count, 31 * 4096);
+	CHECK_EQ(count, 30 * 4096);
 	CHECK_EQ(kfx_add(&e, 0x30000, 0x1000, KFX_REG | KFX_R, 0, &count), -ENOMEM);
 	CHECK_EQ(count, 0);
 	CHECK_EQ(kfx_create(&second, &secs), -ENOMEM);
 	sgx_epc_info(k->sgx, &info);
 	CHECK_EQ(info.free, 0);
-	CHECK_EQ(info.reg, 31);
+	CHECK_EQ(info.reg, 30);
 	CHECK_EQ(info.secs, 1);
+	CHECK_EQ(info.va, 1);
 	CHECK_EQ(info.enclaves, 2);
 	kfx_check(k);
 	kfx_release(&e);
@@ -113,7 +114,7 @@ TEST(leftovers_are_sanitised)
 	CHECK_EQ(kfx_create(&e, &secs), 0);
 	/* All of it can be had, the old SECS pages last. */
 	CHECK_EQ(kfx_add(&e, 0, 0x20000, KFX_REG | KFX_R, 0, &count), -ENOMEM);
-	CHECK_EQ(count, 31 * 4096);
+	CHECK_EQ(count, 30 * 4096);
 	kfx_check(k);
 	kfx_release(&e);
 	kfx_check_all_free(k);

@@ -194,7 +194,7 @@ static void *looker(void *arg)
 			CHECK(info.epc_pages >= seen);
 			seen = info.epc_pages;
 			sgx_epc_info(s->k->sgx, &epc);
-			CHECK_EQ(epc.free + epc.reg + epc.secs, epc.total);
+			CHECK_EQ(epc.free + epc.reg + epc.secs + epc.va, epc.total);
 		}
 	}
 	return NULL;

@@ -73,6 +73,42 @@ struct sgx_host_ops {
 	 * to be retried); -ENOENT where mm does not map it.
 	 */
 	int (*page_grant)(struct sgx_mm *mm, struct sgx_encl *encl, uint64_t addr, bool write);
+
+	/*
+	 * Oversubscription.  A host that cannot take pages away from its clients
+	 * (no userfaultfd) leaves page_park NULL: a full EPC is -ENOMEM then.  All
+	 * but backing are called with encl->lock held.
+	 *
+	 * page_park: take a resident page out of every address space.  When it
+	 * returns 0, epc_mem's bytes() are all there is of it: no write of a client
+	 * comes later, and the next access is a fault, which calls page_grant() (the
+	 * host knows a page that it parked).  Return: 0; -EAGAIN where the page was
+	 * used since it was last asked for (a TCS: nobody faults on those) or cannot
+	 * be taken now.
+	 */
+	int (*page_park)(struct sgx_encl *encl, uint64_t addr, epc_slot_t slot);
+	/*
+	 * The TCS at offset leaves the EPC: nobody enters by it from now on, and
+	 * what the processor changed of it is in *tcs.  tcs_publish() brings it
+	 * back.  Return: false where a thread is inside (nothing changed).
+	 */
+	bool (*tcs_retire)(struct sgx_encl *encl, uint64_t offset, struct sgx_tcs *tcs);
+	/*
+	 * Each thread inside has left, as after an IPI: what oldest_epoch() says is
+	 * the last set_epoch() or later.
+	 */
+	void (*encl_kick)(struct sgx_encl *encl);
+	/*
+	 * Where evicted pages are kept: 4096 bytes and a PCMD for each index (page
+	 * of the ELRANGE; SECS.SIZE / 4096 is the SECS').  get: memory that may be
+	 * read and written until put.  put: with keep it must be the same at the
+	 * next get, else the memory may go.  Return: 0, or -ENOMEM.
+	 */
+	int (*backing_get)(struct sgx_encl *encl, uint64_t index, void **page,
+			   struct sgx_pcmd **pcmd);
+	void (*backing_put)(struct sgx_encl *encl, uint64_t index, bool keep);
+	/* No ksgxd thread: reclaim happens in allocations alone.  For tests. */
+	bool direct_reclaim_only;
 	/* One line to the machine's log. */
 	void (*log)(void *host_ctx, const char *line);
 };

@@ -4,9 +4,9 @@
  * order of checks are upstream's (arch/x86/kernel/cpu/sgx); see
  * ../shared/DRIVER.md's table, which ioctl.c follows line by line.
  *
- * Lock order: the host's mapping table, encl->lock (with it the enclave's page
- * array), then one of the leaves: sgx_epc.lock, the launch lock, the list of
- * enclaves.  No call into the host that waits for a client happens under any of
+ * Lock order: the host's mapping table, the reclaimer's lock (one pass at a time),
+ * encl->lock (with it the enclave's page array), then one of the leaves:
+ * sgx_epc.lock, the launch lock, the list of enclaves.  No call into the host that waits for a client happens under any of
  * them.
  */
 #ifndef KERNEL_SGX_H
@@ -116,6 +116,7 @@ struct sgx_encl_info {
 	bool created, initialized;
 	uint8_t mrenclave[SGX_HASH_SIZE], mrsigner[SGX_HASH_SIZE];
 	uint64_t epc_pages; /* SECS, VA and children that are resident */
+	uint64_t va_pages, evicted;
 	uint64_t entries, exits, aexs; /* filled in by the host from TCS slots */
 };
 void sgx_encl_info(struct sgx_encl *encl, struct sgx_encl_info *info);
@@ -123,6 +124,10 @@ void sgx_encl_info(struct sgx_encl *encl, struct sgx_encl_info *info);
 struct sgx_epc_info {
 	uint64_t total, free, secs, va, reg, tcs, leaked; /* pages */
 	uint64_t enclaves; /* open, created or not */
+	/* Oversubscription: of the children, by where they are */
+	uint64_t mapped, parked, evicted;
+	uint64_t low, high; /* watermarks */
+	uint64_t ewb, eldu, soft_faults, direct_reclaims; /* since the start */
 };
 void sgx_epc_info(struct sgx_subsystem *sgx, struct sgx_epc_info *info);
 

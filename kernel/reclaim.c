@@ -1,0 +1,456 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The reclaimer.  Upstream ages pages by the accessed bits of page tables; there
+ * is none to be had here, so that a page is parked first, and its use is a fault.
+ * Faults cost: pages are parked only when free ones run out, and one that proved to
+ * be in use is left alone for the next passes.
+ */
+#include "reclaim.h"
+
+#include <errno.h>
+
+#include "encl.h"
+#include "encls.h"
+
+#define SGX_NR_TO_SCAN 16 /* pages of a batch, as upstream */
+#define SGX_PARK_MAX   128 /* parked at most in one pass */
+#define SGX_SKIP       2 /* passes that a page in use is left alone */
+
+/* --- the FIFOs; all under sgx_epc.lock -------------------------------------------- */
+
+static void fifo_add(struct sgx_epc *epc, enum sgx_epc_list list, epc_slot_t slot)
+{
+	struct sgx_epc_page *page = sgx_epc_page(epc, slot);
+	struct sgx_epc_fifo *fifo = &epc->fifo[list];
+
+	page->list = (uint8_t)list;
+	if (list == SGX_EPC_BATCH)
+		return;
+	page->next = 0;
+	page->prev = fifo->tail;
+	if (fifo->tail)
+		sgx_epc_page(epc, fifo->tail - 1)->next = slot + 1;
+	else
+		fifo->head = slot + 1;
+	fifo->tail = slot + 1;
+	fifo->count++;
+}
+
+static void fifo_remove(struct sgx_epc *epc, epc_slot_t slot)
+{
+	struct sgx_epc_page *page = sgx_epc_page(epc, slot);
+	struct sgx_epc_fifo *fifo = &epc->fifo[page->list];
+
+	if (page->list == SGX_EPC_MAPPED || page->list == SGX_EPC_PARKED) {
+		if (page->prev)
+			sgx_epc_page(epc, page->prev - 1)->next = page->next;
+		else
+			fifo->head = page->next;
+		if (page->next)
+			sgx_epc_page(epc, page->next - 1)->prev = page->prev;
+		else
+			fifo->tail = page->prev;
+		fifo->count--;
+	}
+	page->list = SGX_EPC_UNLISTED;
+	page->next = 0;
+	page->prev = 0;
+}
+
+static void move_to(struct sgx_epc *epc, enum sgx_epc_list list, epc_slot_t slot)
+{
+	pthread_mutex_lock(&epc->lock);
+	fifo_remove(epc, slot);
+	fifo_add(epc, list, slot);
+	pthread_mutex_unlock(&epc->lock);
+}
+
+/**
+ * sgx_mark_page_reclaimable() - a child is complete: it may be evicted
+ *
+ * Context: encl->lock held.
+ */
+void sgx_mark_page_reclaimable(struct sgx_subsystem *sgx, epc_slot_t slot)
+{
+	move_to(&sgx->epc, SGX_EPC_MAPPED, slot);
+}
+
+/**
+ * sgx_unmark_page_reclaimable() - a page is about to be freed
+ *
+ * Context: the reclaimer's lock held, so that the page is in no batch.
+ */
+void sgx_unmark_page_reclaimable(struct sgx_subsystem *sgx, epc_slot_t slot)
+{
+	pthread_mutex_lock(&sgx->epc.lock);
+	fifo_remove(&sgx->epc, slot);
+	pthread_mutex_unlock(&sgx->epc.lock);
+}
+
+/**
+ * sgx_page_used() - a page is granted to somebody
+ *
+ * Context: encl->lock held.
+ */
+void sgx_page_used(struct sgx_subsystem *sgx, epc_slot_t slot)
+{
+	struct sgx_epc *epc = &sgx->epc;
+	struct sgx_epc_page *page = sgx_epc_page(epc, slot);
+
+	pthread_mutex_lock(&epc->lock);
+	if (page->list == SGX_EPC_PARKED) {
+		fifo_remove(epc, slot);
+		fifo_add(epc, SGX_EPC_MAPPED, slot);
+		page->skip = SGX_SKIP;
+		epc->soft_faults++;
+	} else if (page->list == SGX_EPC_BATCH) {
+		/* the reclaimer sees it when it has encl->lock */
+		page->skip = SGX_SKIP;
+		epc->soft_faults++;
+	}
+	pthread_mutex_unlock(&epc->lock);
+}
+
+/**
+ * sgx_count_eldu() - one more page came back
+ */
+void sgx_count_eldu(struct sgx_subsystem *sgx)
+{
+	pthread_mutex_lock(&sgx->epc.lock);
+	sgx->epc.eldu++;
+	pthread_mutex_unlock(&sgx->epc.lock);
+}
+
+/* --- a pass; all under sgx_reclaimer.lock ----------------------------------------- */
+
+/* The oldest page of a list, which is then in the batch; NONE: empty. */
+static epc_slot_t take_oldest(struct sgx_epc *epc, enum sgx_epc_list list)
+{
+	epc_slot_t slot = EPC_SLOT_NONE;
+
+	pthread_mutex_lock(&epc->lock);
+	if (epc->fifo[list].head) {
+		slot = epc->fifo[list].head - 1;
+		fifo_remove(epc, slot);
+		fifo_add(epc, SGX_EPC_BATCH, slot);
+	}
+	pthread_mutex_unlock(&epc->lock);
+	return slot;
+}
+
+static bool take_skip(struct sgx_epc *epc, epc_slot_t slot)
+{
+	struct sgx_epc_page *page = sgx_epc_page(epc, slot);
+	bool skip;
+
+	pthread_mutex_lock(&epc->lock);
+	skip = page->skip;
+	if (skip)
+		page->skip--;
+	pthread_mutex_unlock(&epc->lock);
+	return skip;
+}
+
+static uint64_t fifo_count(struct sgx_epc *epc, enum sgx_epc_list list)
+{
+	uint64_t count;
+
+	pthread_mutex_lock(&epc->lock);
+	count = epc->fifo[list].count;
+	pthread_mutex_unlock(&epc->lock);
+	return count;
+}
+
+/* A fifth of the EPC is parked, a third of a small one: 32 MiB is 8192 pages. */
+static uint64_t park_target(const struct sgx_epc *epc)
+{
+	return epc->total < 8192 ? (epc->total + 2) / 3 : epc->total / 5;
+}
+
+/* One page out of everybody's sight, unless it has proved to be in use. */
+static bool park(struct sgx_subsystem *sgx, epc_slot_t slot)
+{
+	struct sgx_encl *encl = sgx_epc_page(&sgx->epc, slot)->owner;
+	bool parked;
+
+	pthread_mutex_lock(&encl->lock);
+	parked = !take_skip(&sgx->epc, slot) &&
+		 !sgx->ops->page_park(encl, epcm_address(sgx->pkg, slot), slot);
+	move_to(&sgx->epc, parked ? SGX_EPC_PARKED : SGX_EPC_MAPPED, slot);
+	pthread_mutex_unlock(&encl->lock);
+	return parked;
+}
+
+static void refill(struct sgx_subsystem *sgx)
+{
+	uint64_t scan = fifo_count(&sgx->epc, SGX_EPC_MAPPED), target = park_target(&sgx->epc);
+	unsigned int parked = 0;
+	epc_slot_t slot;
+
+	while (scan-- && parked < SGX_PARK_MAX && fifo_count(&sgx->epc, SGX_EPC_PARKED) < target) {
+		slot = take_oldest(&sgx->epc, SGX_EPC_MAPPED);
+		if (slot == EPC_SLOT_NONE)
+			break;
+		parked += park(sgx, slot);
+	}
+}
+
+struct victim {
+	struct sgx_encl *encl;
+	uint64_t addr;
+	epc_slot_t slot;
+	struct sgx_backing backing;
+};
+
+/*
+ * Nobody uses it from now on.  Backing first, for EBLOCK cannot be taken back.
+ * Context: encl->lock held.  Return: 0; -EAGAIN where it is in use; -ENOMEM.
+ */
+static int block(struct sgx_subsystem *sgx, struct victim *v)
+{
+	struct sgx_encl_page *page = sgx_encl_find_page(v->encl, v->addr);
+	uint64_t offset = v->addr - v->encl->base;
+	const struct sgx_host_ops *ops = sgx->ops;
+	struct sgx_tcs *tcs;
+
+	if (take_skip(&sgx->epc, v->slot))
+		return -EAGAIN;
+	if (ops->backing_get(v->encl, offset >> SGX_PAGE_SHIFT, &v->backing.page, &v->backing.pcmd))
+		return -ENOMEM;
+	tcs = (void *)sgx->pkg->mem->bytes(sgx->pkg->mem_ctx, v->slot);
+	if ((page->type == SGX_PT_TCS && !ops->tcs_retire(v->encl, offset, tcs)) ||
+	    encls_faulted(__eblock(sgx->pkg, v->slot))) {
+		ops->backing_put(v->encl, offset >> SGX_PAGE_SHIFT, false);
+		return -EAGAIN;
+	}
+	page->flags |= SGX_ENCL_PAGE_RECLAIMED;
+	return 0;
+}
+
+/* Take up to a batch of parked pages and block them.  Return: how many. */
+static unsigned int block_batch(struct sgx_subsystem *sgx, struct victim batch[SGX_NR_TO_SCAN],
+				bool *nomem)
+{
+	unsigned int count = 0;
+
+	for (unsigned int i = 0; i < SGX_NR_TO_SCAN; i++) {
+		struct victim *v = &batch[count];
+		int ret;
+
+		v->slot = take_oldest(&sgx->epc, SGX_EPC_PARKED);
+		if (v->slot == EPC_SLOT_NONE)
+			break;
+		v->encl = sgx_epc_page(&sgx->epc, v->slot)->owner;
+		v->addr = epcm_address(sgx->pkg, v->slot);
+		pthread_mutex_lock(&v->encl->lock);
+		ret = block(sgx, v);
+		if (ret)
+			move_to(&sgx->epc, SGX_EPC_MAPPED, v->slot);
+		else
+			count++;
+		pthread_mutex_unlock(&v->encl->lock);
+		if (ret == -ENOMEM) {
+			*nomem = true;
+			break;
+		}
+	}
+	return count;
+}
+
+/* Return: whether the page is out; one that EWB refuses for good is leaked. */
+static bool write_back(struct sgx_subsystem *sgx, struct victim *v)
+{
+	uint64_t index = (v->addr - v->encl->base) >> SGX_PAGE_SHIFT;
+	struct sgx_encl_page *page;
+	int ret;
+
+	pthread_mutex_lock(&v->encl->lock);
+	page = sgx_encl_find_page(v->encl, v->addr);
+	ret = sgx_encl_ewb(v->encl, page, &v->backing);
+	sgx->ops->backing_put(v->encl, index, !ret);
+	if (!ret) {
+		pthread_mutex_lock(&sgx->epc.lock);
+		sgx->epc.ewb++;
+		pthread_mutex_unlock(&sgx->epc.lock);
+		sgx_encl_ewb_secs(v->encl);
+	} else {
+		/* Blocked for ever: whoever uses it is told so by the EPCM. */
+		page->flags &= (uint16_t)~SGX_ENCL_PAGE_RECLAIMED;
+		sgx_epc_page(&sgx->epc, v->slot)->list = SGX_EPC_UNLISTED;
+		sgx->ops->log(sgx->host_ctx, "sgx: EWB failed, the page is lost to its enclave");
+	}
+	pthread_mutex_unlock(&v->encl->lock);
+	return !ret;
+}
+
+/* Return: pages that are free now. */
+static unsigned int reclaim_pages(struct sgx_subsystem *sgx)
+{
+	struct victim batch[SGX_NR_TO_SCAN];
+	unsigned int count, freed = 0;
+	bool nomem = false;
+
+	/* All may be ones that were used of late: they are skipped so many times. */
+	for (unsigned int i = 0; i <= SGX_SKIP && !freed && !nomem; i++) {
+		refill(sgx);
+		count = block_batch(sgx, batch, &nomem);
+		for (unsigned int v = 0; v < count; v++)
+			freed += write_back(sgx, &batch[v]);
+	}
+	return freed;
+}
+
+/**
+ * sgx_reclaim_direct() - an allocation found nothing free
+ *
+ * Context: no lock held.
+ * Return: whether trying again makes sense.
+ */
+bool sgx_reclaim_direct(struct sgx_subsystem *sgx)
+{
+	struct sgx_epc *epc = &sgx->epc;
+	bool again;
+
+	if (!sgx->ops->page_park)
+		return false;
+	pthread_mutex_lock(&sgx->reclaimer.lock);
+	pthread_mutex_lock(&epc->lock);
+	again = epc->free != 0; /* whoever had the lock before us */
+	epc->direct_reclaims += !again;
+	pthread_mutex_unlock(&epc->lock);
+	if (!again)
+		again = reclaim_pages(sgx) != 0;
+	pthread_mutex_unlock(&sgx->reclaimer.lock);
+	return again;
+}
+
+/**
+ * sgx_reclaim_wait() - until the pass that runs is over
+ *
+ * Context: no lock held.
+ */
+void sgx_reclaim_wait(struct sgx_subsystem *sgx)
+{
+	pthread_mutex_lock(&sgx->reclaimer.lock);
+	pthread_mutex_unlock(&sgx->reclaimer.lock);
+}
+
+/* --- ksgxd ------------------------------------------------------------------------- */
+
+/**
+ * sgx_reclaim_wake() - ksgxd has work if few pages are free
+ */
+void sgx_reclaim_wake(struct sgx_subsystem *sgx)
+{
+	struct sgx_reclaimer *r = &sgx->reclaimer;
+
+	if (!r->running)
+		return;
+	pthread_mutex_lock(&sgx->epc.lock);
+	if (sgx->epc.free < sgx->epc.low && !r->wanted) {
+		r->wanted = true;
+		pthread_cond_signal(&r->wake);
+	}
+	pthread_mutex_unlock(&sgx->epc.lock);
+}
+
+static bool wants_more(struct sgx_subsystem *sgx)
+{
+	bool more;
+
+	pthread_mutex_lock(&sgx->epc.lock);
+	more = !sgx->reclaimer.stop && sgx->epc.free < sgx->epc.high;
+	pthread_mutex_unlock(&sgx->epc.lock);
+	return more;
+}
+
+static void *ksgxd(void *arg)
+{
+	struct sgx_subsystem *sgx = arg;
+	struct sgx_reclaimer *r = &sgx->reclaimer;
+	unsigned int freed;
+
+	for (;;) {
+		pthread_mutex_lock(&sgx->epc.lock);
+		while (!r->wanted && !r->stop)
+			pthread_cond_wait(&r->wake, &sgx->epc.lock);
+		r->wanted = false;
+		pthread_mutex_unlock(&sgx->epc.lock);
+		if (r->stop)
+			return NULL;
+		/* One batch at a time: allocations that wait get their turn. */
+		for (freed = 1; freed && wants_more(sgx);) {
+			pthread_mutex_lock(&r->lock);
+			freed = reclaim_pages(sgx);
+			pthread_mutex_unlock(&r->lock);
+		}
+	}
+}
+
+/**
+ * sgx_reclaimer_init() - start ksgxd, where the host can give pages back
+ *
+ * Return: 0, or -ENOMEM.
+ */
+int sgx_reclaimer_init(struct sgx_subsystem *sgx)
+{
+	struct sgx_reclaimer *r = &sgx->reclaimer;
+
+	pthread_mutex_init(&r->lock, NULL);
+	pthread_cond_init(&r->wake, NULL);
+	if (!sgx->ops->page_park || sgx->ops->direct_reclaim_only)
+		return 0;
+	if (pthread_create(&r->thread, NULL, ksgxd, sgx)) {
+		pthread_cond_destroy(&r->wake);
+		pthread_mutex_destroy(&r->lock);
+		return -ENOMEM;
+	}
+	r->running = true;
+	return 0;
+}
+
+/**
+ * sgx_reclaimer_exit() - stop ksgxd
+ */
+void sgx_reclaimer_exit(struct sgx_subsystem *sgx)
+{
+	struct sgx_reclaimer *r = &sgx->reclaimer;
+
+	if (r->running) {
+		pthread_mutex_lock(&sgx->epc.lock);
+		r->stop = true;
+		pthread_cond_signal(&r->wake);
+		pthread_mutex_unlock(&sgx->epc.lock);
+		pthread_join(r->thread, NULL);
+	}
+	pthread_cond_destroy(&r->wake);
+	pthread_mutex_destroy(&r->lock);
+}
+
+static bool fifo_ok(struct sgx_epc *epc, enum sgx_epc_list list, const char **why)
+{
+	const struct sgx_epc_fifo *fifo = &epc->fifo[list];
+	uint32_t prev = 0, seen = 0;
+
+	*why = "a FIFO of the reclaimer is not in order";
+	for (uint32_t link = fifo->head; link; link = sgx_epc_page(epc, link - 1)->next) {
+		const struct sgx_epc_page *page = sgx_epc_page(epc, link - 1);
+
+		if (!page || page->state != SGX_EPC_USED || page->list != list ||
+		    page->prev != prev || ++seen > fifo->count ||
+		    (page->type != SGX_PT_REG && page->type != SGX_PT_TCS))
+			return false;
+		prev = link;
+	}
+	return seen == fifo->count && fifo->tail == prev;
+}
+
+/**
+ * sgx_reclaim_check() - the FIFOs are in order, and no page is in a batch
+ *
+ * Context: nothing else runs.
+ */
+bool sgx_reclaim_check(struct sgx_subsystem *sgx, const char **why)
+{
+	return fifo_ok(&sgx->epc, SGX_EPC_MAPPED, why) && fifo_ok(&sgx->epc, SGX_EPC_PARKED, why);
+}
