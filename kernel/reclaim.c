@@ -227,13 +227,27 @@ static int block(struct sgx_subsystem *sgx, struct victim *v)
 	return 0;
 }
 
+/*
+ * No more than leads to the high watermark: what has just been parked gets its time
+ * to prove that it is in use.
+ */
+static unsigned int batch_size(struct sgx_epc *epc)
+{
+	uint64_t wanted;
+
+	pthread_mutex_lock(&epc->lock);
+	wanted = epc->high > epc->free ? epc->high - epc->free : 1;
+	pthread_mutex_unlock(&epc->lock);
+	return wanted < SGX_NR_TO_SCAN ? (unsigned int)wanted : SGX_NR_TO_SCAN;
+}
+
 /* Take up to a batch of parked pages and block them.  Return: how many. */
 static unsigned int block_batch(struct sgx_subsystem *sgx, struct victim batch[SGX_NR_TO_SCAN],
 				bool *nomem)
 {
-	unsigned int count = 0;
+	unsigned int count = 0, size = batch_size(&sgx->epc);
 
-	for (unsigned int i = 0; i < SGX_NR_TO_SCAN; i++) {
+	for (unsigned int i = 0; i < size; i++) {
 		struct victim *v = &batch[count];
 		int ret;
 

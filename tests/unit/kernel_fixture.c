@@ -43,6 +43,7 @@ static void mem_drop(void *ctx, epc_slot_t slot)
 	struct kfx *k = ctx;
 
 	CHECK_EQ(k->there[slot], 1);
+	CHECK(!k->granted || !k->granted[slot]);
 	k->there[slot] = 0;
 	memset(k->epc[slot], 0xdb, 4096);
 }
@@ -52,11 +53,28 @@ static bool mem_tcs_busy(void *ctx, epc_slot_t slot)
 	return ((struct kfx *)ctx)->busy;
 }
 
+static void mem_set_epoch(void *ctx, epc_slot_t secs, uint64_t epoch)
+{
+	__atomic_store_n(&((struct kfx *)ctx)->epoch, epoch, __ATOMIC_SEQ_CST);
+}
+
+/* One thread for all enclaves: their epochs are one sequence to it. */
+static uint64_t mem_oldest_epoch(void *ctx, epc_slot_t secs)
+{
+	const struct kfx *k = ctx;
+
+	return __atomic_load_n(&k->inside, __ATOMIC_SEQ_CST)
+		       ? __atomic_load_n(&k->thread_epoch, __ATOMIC_SEQ_CST)
+		       : UINT64_MAX;
+}
+
 static const struct epc_mem_ops mem_ops = {
 	.bytes = mem_bytes,
 	.fill = mem_fill,
 	.drop = mem_drop,
 	.tcs_busy = mem_tcs_busy,
+	.set_epoch = mem_set_epoch,
+	.oldest_epoch = mem_oldest_epoch,
 };
 
 /* --- the host --------------------------------------------------------------------- */
@@ -131,6 +149,11 @@ static int encl_memory(struct sgx_encl *encl)
 	CHECK(info.size >= 2 * 4096);
 	CHECK_EQ(info.created, false);
 	__atomic_add_fetch(&e->k->encl_memories, 1, __ATOMIC_RELAXED);
+	if (e->k->granted && !e->k->encl_memory) {
+		e->backing_count = info.size / 4096 + 1;
+		e->backing = calloc(e->backing_count, sizeof(*e->backing));
+		CHECK(e->backing);
+	}
 	return e->k->encl_memory;
 }
 
@@ -139,6 +162,13 @@ static void encl_free(struct sgx_encl *encl)
 	struct kfx_encl *e = sgx_encl_host(encl);
 
 	__atomic_add_fetch(&e->k->encl_frees, 1, __ATOMIC_RELAXED);
+	for (uint64_t i = 0; i < e->backing_count; i++) {
+		CHECK(e->backing[i].state != 2);
+		__atomic_sub_fetch(&e->k->backings, e->backing[i].state, __ATOMIC_RELAXED);
+	}
+	free(e->backing);
+	e->backing = NULL;
+	e->backing_count = 0;
 }
 
 static void tcs_publish(struct sgx_encl *encl, uint64_t offset, const struct sgx_tcs *tcs)
@@ -146,8 +176,9 @@ static void tcs_publish(struct sgx_encl *encl, uint64_t offset, const struct sgx
 	struct kfx_encl *e = sgx_encl_host(encl);
 
 	CHECK_EQ(offset % 4096, 0);
+	/* what tcs_retire() left in the page comes back with it */
 	if (tcs)
-		CHECK_EQ(tcs->cssa, 0);
+		CHECK(tcs->cssa == 0 || tcs->cssa == 3);
 	__atomic_add_fetch(&e->k->tcs_live, tcs ? 1u : -1u, __ATOMIC_RELAXED);
 }
 
@@ -165,8 +196,27 @@ static void tcs_debug(struct sgx_encl *encl, uint64_t offset, struct sgx_tcs *tc
 	tcs->aep = KFX_SLOT_AEP;
 }
 
+static epc_slot_t slot_of(struct kfx *k, struct sgx_encl *encl, uint64_t addr)
+{
+	for (epc_slot_t slot = 0; slot < k->pkg.epc_pages; slot++)
+		if (k->epcm[slot].valid && k->epcm[slot].pt == SGX_PT_REG &&
+		    k->epcm[slot].address == addr && sgx_epc_owner(k->sgx, slot) == encl)
+			return slot;
+	return EPC_SLOT_NONE;
+}
+
 static int page_grant(struct sgx_mm *mm, struct sgx_encl *encl, uint64_t addr, bool write)
 {
+	if (mm->sees) {
+		struct kfx *k = mm->sees->k;
+		epc_slot_t slot = slot_of(k, encl, addr);
+
+		CHECK(slot != EPC_SLOT_NONE);
+		pthread_mutex_lock(&k->mmu);
+		k->granted[slot] = 1;
+		pthread_mutex_unlock(&k->mmu);
+		return 0;
+	}
 	mm->addr = addr;
 	mm->write = write;
 	mm->grants++;
@@ -179,6 +229,66 @@ static void host_log(void *host_ctx, const char *line)
 
 	k->logs++;
 	snprintf(k->last_log, sizeof(k->last_log), "%s", line);
+}
+
+static int page_park(struct sgx_encl *encl, uint64_t addr, epc_slot_t slot)
+{
+	struct kfx_encl *e = sgx_encl_host(encl);
+
+	CHECK(e->k->epcm[slot].valid && e->k->epcm[slot].address == addr);
+	pthread_mutex_lock(&e->k->mmu);
+	e->k->granted[slot] = 0;
+	e->k->parks++;
+	pthread_mutex_unlock(&e->k->mmu);
+	return 0;
+}
+
+static bool tcs_retire(struct sgx_encl *encl, uint64_t offset, struct sgx_tcs *tcs)
+{
+	struct kfx_encl *e = sgx_encl_host(encl);
+
+	if (e->k->tcs_inside)
+		return false;
+	tcs->cssa = 3;
+	__atomic_sub_fetch(&e->k->tcs_live, 1, __ATOMIC_RELAXED);
+	return true;
+}
+
+static void encl_kick(struct sgx_encl *encl)
+{
+	struct kfx_encl *e = sgx_encl_host(encl);
+
+	__atomic_add_fetch(&e->k->kicks, 1, __ATOMIC_RELAXED);
+	__atomic_store_n(&e->k->thread_epoch, UINT64_MAX, __ATOMIC_SEQ_CST);
+}
+
+static int backing_get(struct sgx_encl *encl, uint64_t index, void **page, struct sgx_pcmd **pcmd)
+{
+	struct kfx_encl *e = sgx_encl_host(encl);
+	struct kfx_backing *b;
+
+	CHECK(index < e->backing_count);
+	b = &e->backing[index];
+	CHECK(b->state != 2);
+	if (e->k->backing_after >= 0 && !e->k->backing_after--)
+		return -ENOMEM;
+	__atomic_sub_fetch(&e->k->backings, b->state, __ATOMIC_RELAXED);
+	b->state = 2;
+	*page = b->sealed;
+	*pcmd = &b->pcmd;
+	return 0;
+}
+
+static void backing_put(struct sgx_encl *encl, uint64_t index, bool keep)
+{
+	struct kfx_encl *e = sgx_encl_host(encl);
+	struct kfx_backing *b = &e->backing[index];
+
+	CHECK_EQ(b->state, 2);
+	b->state = keep;
+	__atomic_add_fetch(&e->k->backings, b->state, __ATOMIC_RELAXED);
+	if (!keep)
+		memset(b->sealed, 0xee, sizeof(b->sealed));
 }
 
 static const struct sgx_host_ops host_ops = {
@@ -195,6 +305,17 @@ static const struct sgx_host_ops host_ops = {
 	.page_grant = page_grant,
 	.log = host_log,
 };
+
+#define OVERSUB                                                                                    \
+	.copy_from_user = copy_from_user, .copy_to_user = copy_to_user,                            \
+	.source_page = source_page, .signal_pending = signal_pending,                              \
+	.is_provision_fd = is_provision_fd, .encl_memory = encl_memory, .encl_free = encl_free,    \
+	.epc_mem = &mem_ops, .tcs_publish = tcs_publish, .page_grant = page_grant,                 \
+	.log = host_log, .page_park = page_park, .tcs_retire = tcs_retire, .encl_kick = encl_kick, \
+	.backing_get = backing_get, .backing_put = backing_put
+
+static const struct sgx_host_ops oversub_ops = {OVERSUB, .direct_reclaim_only = true};
+static const struct sgx_host_ops ksgxd_ops = {OVERSUB};
 
 /* --- the fixture -------------------------------------------------------------------- */
 
@@ -224,12 +345,8 @@ void kfx_call_exit(struct sgx_call *call)
 	free(call->user);
 }
 
-/**
- * kfx_new() - a machine
- * @epc_pages: a multiple of @sections
- * @debug_checks: the processor's own, after each leaf; not with threads
- */
-struct kfx *kfx_new(unsigned int epc_pages, unsigned int sections, bool debug_checks)
+static struct kfx *new (unsigned int epc_pages, unsigned int sections, bool debug_checks,
+			const struct sgx_host_ops *ops)
 {
 	static const uint8_t fuses[CPU_FUSE_SIZE] = {1, 2, 3}, boot[32] = {4, 5, 6};
 	struct kfx *k = calloc(1, sizeof(*k));
@@ -240,6 +357,12 @@ struct kfx *kfx_new(unsigned int epc_pages, unsigned int sections, bool debug_ch
 	k->epc = calloc(epc_pages, sizeof(*k->epc));
 	k->there = calloc(epc_pages, 1);
 	CHECK(k->epcm && k->epc && k->there);
+	if (ops->page_park) {
+		k->granted = calloc(epc_pages, 1);
+		CHECK(k->granted);
+	}
+	pthread_mutex_init(&k->mmu, NULL);
+	k->backing_after = -1;
 	k->pkg.epcm = k->epcm;
 	k->pkg.epc_pages = epc_pages;
 	k->pkg.section_count = sections;
@@ -255,9 +378,58 @@ struct kfx *kfx_new(unsigned int epc_pages, unsigned int sections, bool debug_ch
 	cpu_package_init(&k->pkg, &c, fuses, boot);
 	k->fill_after = -1;
 	kfx_call_init(k, &k->call);
-	k->sgx = sgx_init(&k->pkg, &host_ops, k);
+	k->sgx = sgx_init(&k->pkg, ops, k);
 	CHECK(k->sgx);
 	return k;
+}
+
+/**
+ * kfx_new() - a machine
+ * @epc_pages: a multiple of @sections
+ * @debug_checks: the processor's own, after each leaf; not with threads
+ */
+struct kfx *kfx_new(unsigned int epc_pages, unsigned int sections, bool debug_checks)
+{
+	return new (epc_pages, sections, debug_checks, &host_ops);
+}
+
+struct kfx *kfx_oversub(unsigned int epc_pages, bool ksgxd)
+{
+	return new (epc_pages, 1, !ksgxd, ksgxd ? &ksgxd_ops : &oversub_ops);
+}
+
+enum sgx_fault_verdict kfx_touch(struct kfx_encl *e, uint64_t offset, const uint64_t *expect,
+				 const uint64_t *set)
+{
+	uint64_t addr = e->secs.base + offset, *word;
+	struct sgx_mm mm = {.sees = e};
+	struct kfx *k = e->k;
+
+	for (;;) {
+		struct sgx_fault f = {.addr = addr,
+				      .error_code = SGX_PF_U | (set ? SGX_PF_W : 0),
+				      .vm_prot = set ? 3 : 1,
+				      .enclave_mode = true};
+		enum sgx_fault_verdict verdict;
+
+		pthread_mutex_lock(&k->mmu);
+		for (epc_slot_t slot = 0; slot < k->pkg.epc_pages; slot++) {
+			/* the page tables of this enclave's process */
+			if (!k->granted[slot] || k->epcm[slot].address != addr)
+				continue;
+			word = (uint64_t *)(void *)k->epc[slot];
+			if (expect)
+				CHECK_EQ(*word, *expect);
+			if (set)
+				*word = *set;
+			pthread_mutex_unlock(&k->mmu);
+			return SGX_FAULT_RETRY;
+		}
+		pthread_mutex_unlock(&k->mmu);
+		verdict = sgx_fault(&mm, e->encl, &f);
+		if (verdict != SGX_FAULT_RETRY)
+			return verdict;
+	}
 }
 
 const struct sgx_host_ops *kfx_host_ops(void)
@@ -269,6 +441,8 @@ void kfx_free(struct kfx *k)
 {
 	sgx_exit(k->sgx);
 	kfx_call_exit(&k->call);
+	free(k->granted);
+	pthread_mutex_destroy(&k->mmu);
 	free(k->there);
 	free(k->epc);
 	free(k->epcm);
@@ -291,6 +465,9 @@ void kfx_check(struct kfx *k)
 	sgx_epc_info(k->sgx, &info);
 	CHECK_EQ(info.total, info.free + info.secs + info.va + info.reg + info.tcs + info.leaked);
 	CHECK_EQ(k->tcs_live, info.tcs);
+	for (epc_slot_t slot = 0; k->granted && slot < k->pkg.epc_pages; slot++)
+		if (k->granted[slot] && !k->epcm[slot].valid)
+			FAIL("EPC page %u is free, and somebody sees it", slot);
 }
 
 void kfx_check_all_free(struct kfx *k)
@@ -356,10 +533,15 @@ void kfx_open(struct kfx *k, struct kfx_encl *e)
 
 void kfx_release(struct kfx_encl *e)
 {
-	unsigned int frees = e->k->encl_frees;
+	struct kfx *k = e->k;
 
+	/* No mapping is left. */
+	pthread_mutex_lock(&k->mmu);
+	for (epc_slot_t slot = 0; k->granted && slot < k->pkg.epc_pages; slot++)
+		if (k->epcm[slot].valid && k->epcm[slot].address - e->secs.base < e->secs.size)
+			k->granted[slot] = 0;
+	pthread_mutex_unlock(&k->mmu);
 	sgx_release(e->encl);
-	CHECK_EQ(e->k->encl_frees, frees + 1);
 	e->encl = NULL;
 }
 

@@ -15,6 +15,7 @@
 #include <cpu/sigstruct.h>
 #include <harness/harness.h>
 #include <kernel/sgx.h>
+#include <pthread.h>
 
 /* <asm/sgx.h> is what programs include; the ioctl ABI comes from there. */
 #include <asm/sgx.h>
@@ -66,6 +67,7 @@ struct sgx_call {
 
 struct sgx_mm {
 	int page_grant; /* the host's answer */
+	struct kfx_encl *sees; /* kfx_touch(): granted pages are noted there */
 	unsigned int grants;
 	uint64_t addr; /* of the last one */
 	bool write;
@@ -84,6 +86,15 @@ struct kfx {
 	int fill_after; /* fills until one fails; < 0: never */
 	int encl_memory;
 	bool busy; /* a thread is inside, says the host */
+
+	/* With kfx_oversub(): who sees what.  mmu is held around every access. */
+	pthread_mutex_t mmu;
+	uint8_t *granted; /* of each EPC page: a client has a PTE */
+	bool tcs_inside; /* a thread is in every TCS */
+	uint64_t epoch, thread_epoch; /* published; carried by a thread, if inside */
+	bool inside;
+	int backing_after; /* backing_get()s until one fails; < 0: never */
+	unsigned int parks, kicks, backings; /* backings: indices that are kept */
 	unsigned int logs, encl_memories, encl_frees, tcs_live;
 	uint64_t tcs_flags; /* last written by a debugger */
 	char last_log[128];
@@ -96,9 +107,25 @@ struct kfx_encl {
 	struct sgx_encl *encl;
 	struct cpu_measure measure;
 	struct sgx_secs secs;
+	/* Backing, one for each page and the SECS; kept: 1, in use: 2 */
+	struct kfx_backing {
+		uint8_t sealed[4096];
+		struct sgx_pcmd pcmd;
+		uint8_t state;
+	} * backing;
+	uint64_t backing_count;
 };
 
 struct kfx *kfx_new(unsigned int epc_pages, unsigned int sections, bool debug_checks);
+/* A host that can take pages back, with or without ksgxd */
+struct kfx *kfx_oversub(unsigned int epc_pages, bool ksgxd);
+/*
+ * An access by the enclave's own code: the first 8 bytes of a page are compared
+ * with *expect (NULL: not) and then set to *set (NULL: not), through a fault where
+ * no PTE is there.  Return: SGX_FAULT_RETRY when it was made, else the verdict.
+ */
+enum sgx_fault_verdict kfx_touch(struct kfx_encl *e, uint64_t offset, const uint64_t *expect,
+				 const uint64_t *set);
 void kfx_free(struct kfx *k);
 const struct sgx_host_ops *kfx_host_ops(void);
 /* Everything that must hold between two calls; of a fixture nobody else uses */

@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Enclaves that are larger than the EPC: what goes, what comes back, and what stays. */
+#include "kernel_fixture.h"
+
+#include <stdlib.h>
+
+#define RW (KFX_REG | KFX_R | KFX_W)
+
+static uint64_t rng_state = 1;
+
+static unsigned int below(unsigned int n)
+{
+	rng_state = rng_state * 6364136223846793005ull + 1442695040888963407ull;
+	return (unsigned int)((rng_state >> 33) % n);
+}
+
+/* Open and create at @base, with @pages RW pages from index 1 on, each with its number. */
+static void build(struct kfx *k, struct kfx_encl *e, struct sgx_call *call, uint64_t base,
+		  uint64_t pages, bool init)
+{
+	struct sgx_sigstruct_arch sig;
+	struct sgx_secs secs;
+	struct sgx_tcs tcs;
+	uint64_t size = 8192;
+
+	while (size < (pages + 1) * 4096)
+		size *= 2;
+	kfx_open(k, e);
+	e->call = call;
+	kfx_secs(&secs, base, size);
+	CHECK_EQ(kfx_create(e, &secs), 0);
+	kfx_tcs(&tcs);
+	kfx_put(call, KFX_SOURCE, &tcs, sizeof(tcs));
+	CHECK_EQ(kfx_add(e, 0, 4096, KFX_TCS, 0, NULL), 0);
+	for (uint64_t i = 1; i <= pages; i++) {
+		kfx_put(call, KFX_SOURCE, &i, sizeof(i));
+		CHECK_EQ(kfx_add(e, i * 4096, 4096, RW, 0, NULL), 0);
+	}
+	if (!init)
+		return;
+	kfx_sigstruct(e, &sig);
+	kfx_sign(&sig);
+	CHECK_EQ(kfx_init(e, &sig), 0);
+}
+
+static void touch(struct kfx_encl *e, uint64_t page, uint64_t expect, uint64_t set)
+{
+	CHECK_EQ(kfx_touch(e, page * 4096, &expect, &set), SGX_FAULT_RETRY);
+}
+
+static struct sgx_epc_info info_of(struct kfx *k)
+{
+	struct sgx_epc_info info;
+
+	sgx_epc_info(k->sgx, &info);
+	return info;
+}
+
+static void end(struct kfx *k, struct kfx_encl *e)
+{
+	kfx_release(e);
+	kfx_check_all_free(k);
+	CHECK_EQ(k->backings, 0);
+	CHECK_EQ(k->logs, 0);
+	kfx_free(k);
+}
+
+TEST(an_enclave_of_twice_the_epc)
+{
+	struct kfx *k = kfx_oversub(32, false);
+	struct kfx_encl e;
+
+	build(k, &e, &k->call, KFX_BASE, 64, true);
+	kfx_check(k);
+	for (unsigned int round = 0; round < 5; round++) {
+		for (uint64_t i = 1; i <= 64; i++) {
+			touch(&e, i, i + 1000 * round, i + 1000 * (round + 1));
+			kfx_check(k);
+		}
+	}
+	CHECK(info_of(k).ewb >= 5 * 34);
+	CHECK(info_of(k).eldu >= 5 * 34);
+	CHECK_EQ(info_of(k).reg + info_of(k).tcs + info_of(k).evicted, 65);
+	end(k, &e);
+}
+
+TEST(what_is_in_use_stays)
+{
+	struct kfx *k = kfx_oversub(64, false);
+	struct kfx_encl e;
+	uint64_t before;
+
+	/* 8 pages are used all the time, the others in turn. */
+	build(k, &e, &k->call, KFX_BASE, 120, true);
+	for (uint64_t i = 1; i <= 120; i++)
+		touch(&e, i, i, i);
+	before = info_of(k).eldu;
+	for (uint64_t i = 9; i <= 120; i++) {
+		touch(&e, i, i, i);
+		for (uint64_t hot = 1; hot <= 8; hot++)
+			touch(&e, hot, hot, hot);
+	}
+	kfx_check(k);
+	/* 112 cold ones, the hot ones once, and none of them again. */
+	CHECK(info_of(k).eldu - before <= 112 + 8);
+	CHECK(info_of(k).soft_faults > 0);
+	end(k, &e);
+}
+
+TEST(what_fits_is_left_alone)
+{
+	struct kfx *k = kfx_oversub(128, false);
+	struct kfx_encl e;
+
+	build(k, &e, &k->call, KFX_BASE, 115, true);
+	for (unsigned int round = 0; round < 3; round++)
+		for (uint64_t i = 1; i <= 115; i++)
+			touch(&e, i, i, i);
+	CHECK_EQ(info_of(k).ewb, 0);
+	CHECK_EQ(info_of(k).soft_faults, 0);
+	CHECK_EQ(k->parks, 0);
+	end(k, &e);
+}
+
+TEST(the_secs_goes_last_and_comes_first)
+{
+	struct kfx *k = kfx_oversub(48, false);
+	struct kfx_encl e, hog;
+
+	build(k, &e, &k->call, KFX_BASE, 20, true);
+	build(k, &hog, &k->call, KFX_BASE + 0x10000000, 120, true);
+	for (unsigned int round = 0; round < 3; round++)
+		for (uint64_t i = 1; i <= 120; i++)
+			touch(&hog, i, i, i);
+	kfx_check(k);
+	CHECK_EQ(info_of(k).secs, 1);
+	CHECK_EQ(e.backing[e.backing_count - 1].state, 1);
+	for (uint64_t i = 1; i <= 20; i++)
+		touch(&e, i, i, i);
+	kfx_check(k);
+	CHECK_EQ(info_of(k).secs, 2);
+	kfx_release(&hog);
+	end(k, &e);
+}
+
+TEST(not_initialised_the_secs_stays)
+{
+	struct kfx *k = kfx_oversub(24, false);
+	struct sgx_sigstruct_arch sig;
+	struct kfx_encl e, hog;
+
+	build(k, &e, &k->call, KFX_BASE, 4, false);
+	build(k, &hog, &k->call, KFX_BASE + 0x10000000, 60, true);
+	for (uint64_t i = 1; i <= 60; i++)
+		touch(&hog, i, i, i);
+	kfx_check(k);
+	CHECK_EQ(info_of(k).secs, 2);
+	/* it goes on as if nothing had been */
+	CHECK_EQ(kfx_add(&e, 0x7000, 0x1000, RW, SGX_PAGE_MEASURE, NULL), 0);
+	kfx_sigstruct(&e, &sig);
+	kfx_sign(&sig);
+	CHECK_EQ(kfx_init(&e, &sig), 0);
+	for (uint64_t i = 1; i <= 4; i++)
+		touch(&e, i, i, i);
+	kfx_check(k);
+	kfx_release(&hog);
+	end(k, &e);
+}
+
+TEST(a_busy_tcs_stays)
+{
+	struct kfx *k = kfx_oversub(24, false);
+	struct kfx_encl e;
+
+	build(k, &e, &k->call, KFX_BASE, 15, true);
+	k->tcs_inside = true;
+	for (uint64_t i = 1; i <= 15; i++)
+		touch(&e, i, i, i);
+	CHECK_EQ(kfx_add(&e, 0, 4096, RW, 0, NULL), -EINVAL);
+	for (unsigned int i = 0; i < 3; i++) {
+		struct kfx_encl other;
+
+		build(k, &other, &k->call, KFX_BASE + 0x10000000, 40, true);
+		kfx_check(k);
+		/* both of them: nobody leaves */
+		CHECK_EQ(info_of(k).tcs, 2);
+		kfx_release(&other);
+	}
+	k->tcs_inside = false;
+	end(k, &e);
+}
+
+TEST(a_tcs_comes_back_as_it_went)
+{
+	struct kfx *k = kfx_oversub(16, false);
+	struct kfx_encl e;
+	uint64_t flags;
+
+	build(k, &e, &k->call, KFX_BASE, 40, true);
+	CHECK_EQ(info_of(k).tcs, 0);
+	CHECK_EQ(k->tcs_live, 0);
+	/* by a fault, as after EENTER; the page is not for loads and stores */
+	CHECK_EQ(kfx_touch(&e, 0, NULL, NULL), SGX_FAULT_PF);
+	CHECK_EQ(info_of(k).tcs, 1);
+	CHECK_EQ(k->tcs_live, 1);
+	CHECK_EQ(sgx_access(e.encl, KFX_BASE + 8, &flags, false), 0);
+	kfx_check(k);
+	end(k, &e);
+}
+
+TEST(threads_inside_are_kicked)
+{
+	struct kfx *k = kfx_oversub(32, false);
+	struct kfx_encl e;
+
+	build(k, &e, &k->call, KFX_BASE, 64, true);
+	k->inside = true;
+	k->thread_epoch = 0;
+	for (uint64_t i = 1; i <= 64; i++)
+		touch(&e, i, i, i);
+	CHECK(k->kicks > 0);
+	k->inside = false;
+	k->kicks = 0;
+	for (uint64_t i = 1; i <= 64; i++)
+		touch(&e, i, i, i);
+	CHECK_EQ(k->kicks, 0);
+	kfx_check(k);
+	end(k, &e);
+}
+
+TEST(backing_that_cannot_grow_loses_nothing)
+{
+	struct kfx *k = kfx_oversub(30, false);
+	struct kfx_encl e;
+	uint64_t count;
+
+	build(k, &e, &k->call, KFX_BASE, 25, false);
+	k->backing_after = 0;
+	CHECK_EQ(kfx_add(&e, 28 * 4096, 4 * 4096, RW, 0, &count), -ENOMEM);
+	CHECK_EQ(info_of(k).free, 0);
+	kfx_check(k);
+	k->backing_after = -1;
+	CHECK_EQ(info_of(k).evicted, 0);
+	for (uint64_t i = 1; i <= 25; i++)
+		touch(&e, i, i, i);
+	end(k, &e);
+}
+
+TEST(a_page_that_was_tampered_with_is_sigbus)
+{
+	struct kfx *k = kfx_oversub(24, false);
+	uint64_t bad = 0, i;
+	struct kfx_encl e;
+
+	build(k, &e, &k->call, KFX_BASE, 40, true);
+	for (i = 1; i <= 40 && !bad; i++)
+		if (e.backing[i].state == 1)
+			bad = i;
+	CHECK(bad);
+	e.backing[bad].sealed[77] ^= 1;
+	CHECK_EQ(kfx_touch(&e, bad * 4096, NULL, NULL), SGX_FAULT_SIGBUS);
+	kfx_check(k);
+	for (i = 1; i <= 40; i++)
+		if (i != bad)
+			touch(&e, i, i, i);
+	CHECK_EQ(kfx_touch(&e, bad * 4096, NULL, NULL), SGX_FAULT_SIGBUS);
+	e.backing[bad].sealed[77] ^= 1;
+	touch(&e, bad, bad, bad);
+	kfx_check(k);
+	end(k, &e);
+}
+
+TEST(released_while_pages_are_out)
+{
+	for (uint64_t pages = 1; pages < 60; pages += 7) {
+		struct kfx *k = kfx_oversub(24, false);
+		struct kfx_encl e;
+
+		build(k, &e, &k->call, KFX_BASE, pages, pages % 2);
+		kfx_check(k);
+		end(k, &e);
+	}
+}
+
+TEST(enclu_and_ptrace_bring_pages_back)
+{
+	struct cpu_regs regs = {.rax = SGX_EREPORT, .rbx = KFX_BASE + 4096};
+	struct kfx *k = kfx_oversub(24, false);
+	struct kfx_encl e, hog;
+	struct cpu_result r;
+	uint64_t data = 0;
+
+	build(k, &e, &k->call, KFX_BASE, 10, true);
+	build(k, &hog, &k->call, KFX_BASE + 0x10000000, 60, true);
+	for (uint64_t i = 1; i <= 60; i++)
+		touch(&hog, i, i, i);
+	CHECK_EQ(info_of(k).secs, 1);
+	/* the SECS comes back; the operand's fault is for sgx_fault() */
+	regs.rcx = regs.rdx = regs.rbx;
+	r = sgx_enclu(e.encl, &regs);
+	CHECK_EQ(r.kind, CPU_FAULT);
+	CHECK_EQ(r.vector, SGX_VEC_PF);
+	CHECK_EQ(r.code & SGX_PF_SGX, 0);
+	CHECK_EQ(info_of(k).secs, 2);
+	CHECK_EQ(sgx_access(e.encl, KFX_BASE + 3 * 4096, &data, false), 0);
+	CHECK_EQ(data, 3);
+	kfx_check(k);
+	kfx_release(&hog);
+	end(k, &e);
+}
+
+TEST(va_pages_for_many_pages)
+{
+	struct kfx *k = kfx_oversub(64, false);
+	struct kfx_encl e;
+
+	build(k, &e, &k->call, KFX_BASE, 1100, true);
+	CHECK_EQ(info_of(k).va, 3);
+	for (unsigned int i = 0; i < 3000; i++) {
+		uint64_t page = 1 + below(1100);
+
+		touch(&e, page, page, page);
+	}
+	kfx_check(k);
+	end(k, &e);
+}
+
+/* --- with threads and ksgxd ---------------------------------------------------------- */
+
+struct worker {
+	struct kfx *k;
+	struct sgx_call call;
+	unsigned int number;
+};
+
+static void *work(void *arg)
+{
+	struct worker *w = arg;
+	uint64_t state = w->number + 1, value[41];
+	struct kfx_encl e;
+
+	for (unsigned int round = 0; round < 6; round++) {
+		build(w->k, &e, &w->call, KFX_BASE + 0x10000000ull * w->number, 40, false);
+		for (uint64_t i = 1; i <= 40; i++)
+			value[i] = i;
+		for (unsigned int i = 0; i < 600; i++) {
+			uint64_t page, set;
+
+			state = state * 6364136223846793005ull + 1442695040888963407ull;
+			page = 1 + (state >> 33) % 40;
+			set = state >> 20;
+			touch(&e, page, value[page], set);
+			value[page] = set;
+		}
+		kfx_release(&e);
+	}
+	return NULL;
+}
+
+TEST_TIMEOUT(many_processes_share_the_epc, 120)
+{
+	struct worker w[4];
+	pthread_t thread[4];
+	struct kfx *k = kfx_oversub(36, true);
+
+	for (unsigned int i = 0; i < 4; i++) {
+		w[i] = (struct worker){.k = k, .number = i};
+		kfx_call_init(k, &w[i].call);
+		CHECK_EQ(pthread_create(&thread[i], NULL, work, &w[i]), 0);
+	}
+	for (unsigned int i = 0; i < 4; i++) {
+		CHECK_EQ(pthread_join(thread[i], NULL), 0);
+		kfx_call_exit(&w[i].call);
+	}
+	kfx_check_all_free(k);
+	CHECK(info_of(k).ewb > 0);
+	CHECK_EQ(k->backings, 0);
+	kfx_free(k);
+}
