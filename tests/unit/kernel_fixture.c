@@ -35,6 +35,11 @@ static int mem_fill(void *ctx, epc_slot_t slot, epc_slot_t secs, uint64_t linadd
 	else
 		memset(k->epc[slot], 0, 4096);
 	k->there[slot] = 1;
+	if (k->where && secs != EPC_SLOT_NONE) {
+		pthread_mutex_lock(&k->mmu);
+		k->where[slot] = (struct kfx_where){sgx_epc_owner(k->sgx, slot), linaddr};
+		pthread_mutex_unlock(&k->mmu);
+	}
 	return 0;
 }
 
@@ -43,7 +48,12 @@ static void mem_drop(void *ctx, epc_slot_t slot)
 	struct kfx *k = ctx;
 
 	CHECK_EQ(k->there[slot], 1);
-	CHECK(!k->granted || !k->granted[slot]);
+	if (k->where) {
+		pthread_mutex_lock(&k->mmu);
+		CHECK_EQ(k->granted[slot], 0);
+		k->where[slot].encl = NULL;
+		pthread_mutex_unlock(&k->mmu);
+	}
 	k->there[slot] = 0;
 	memset(k->epc[slot], 0xdb, 4096);
 }
@@ -196,11 +206,11 @@ static void tcs_debug(struct sgx_encl *encl, uint64_t offset, struct sgx_tcs *tc
 	tcs->aep = KFX_SLOT_AEP;
 }
 
+/* Context: k->mmu held. */
 static epc_slot_t slot_of(struct kfx *k, struct sgx_encl *encl, uint64_t addr)
 {
 	for (epc_slot_t slot = 0; slot < k->pkg.epc_pages; slot++)
-		if (k->epcm[slot].valid && k->epcm[slot].pt == SGX_PT_REG &&
-		    k->epcm[slot].address == addr && sgx_epc_owner(k->sgx, slot) == encl)
+		if (k->where[slot].encl == encl && k->where[slot].addr == addr)
 			return slot;
 	return EPC_SLOT_NONE;
 }
@@ -209,10 +219,11 @@ static int page_grant(struct sgx_mm *mm, struct sgx_encl *encl, uint64_t addr, b
 {
 	if (mm->sees) {
 		struct kfx *k = mm->sees->k;
-		epc_slot_t slot = slot_of(k, encl, addr);
+		epc_slot_t slot;
 
-		CHECK(slot != EPC_SLOT_NONE);
 		pthread_mutex_lock(&k->mmu);
+		slot = slot_of(k, encl, addr);
+		CHECK(slot != EPC_SLOT_NONE);
 		k->granted[slot] = 1;
 		pthread_mutex_unlock(&k->mmu);
 		return 0;
@@ -235,8 +246,8 @@ static int page_park(struct sgx_encl *encl, uint64_t addr, epc_slot_t slot)
 {
 	struct kfx_encl *e = sgx_encl_host(encl);
 
-	CHECK(e->k->epcm[slot].valid && e->k->epcm[slot].address == addr);
 	pthread_mutex_lock(&e->k->mmu);
+	CHECK(e->k->where[slot].encl == encl && e->k->where[slot].addr == addr);
 	e->k->granted[slot] = 0;
 	e->k->parks++;
 	pthread_mutex_unlock(&e->k->mmu);
@@ -359,7 +370,8 @@ static struct kfx *new (unsigned int epc_pages, unsigned int sections, bool debu
 	CHECK(k->epcm && k->epc && k->there);
 	if (ops->page_park) {
 		k->granted = calloc(epc_pages, 1);
-		CHECK(k->granted);
+		k->where = calloc(epc_pages, sizeof(*k->where));
+		CHECK(k->granted && k->where);
 	}
 	pthread_mutex_init(&k->mmu, NULL);
 	k->backing_after = -1;
@@ -411,12 +423,11 @@ enum sgx_fault_verdict kfx_touch(struct kfx_encl *e, uint64_t offset, const uint
 				      .vm_prot = set ? 3 : 1,
 				      .enclave_mode = true};
 		enum sgx_fault_verdict verdict;
+		epc_slot_t slot;
 
 		pthread_mutex_lock(&k->mmu);
-		for (epc_slot_t slot = 0; slot < k->pkg.epc_pages; slot++) {
-			/* the page tables of this enclave's process */
-			if (!k->granted[slot] || k->epcm[slot].address != addr)
-				continue;
+		slot = slot_of(k, e->encl, addr);
+		if (slot != EPC_SLOT_NONE && k->granted[slot]) {
 			word = (uint64_t *)(void *)k->epc[slot];
 			if (expect)
 				CHECK_EQ(*word, *expect);
@@ -442,6 +453,7 @@ void kfx_free(struct kfx *k)
 	sgx_exit(k->sgx);
 	kfx_call_exit(&k->call);
 	free(k->granted);
+	free(k->where);
 	pthread_mutex_destroy(&k->mmu);
 	free(k->there);
 	free(k->epc);
@@ -538,7 +550,7 @@ void kfx_release(struct kfx_encl *e)
 	/* No mapping is left. */
 	pthread_mutex_lock(&k->mmu);
 	for (epc_slot_t slot = 0; k->granted && slot < k->pkg.epc_pages; slot++)
-		if (k->epcm[slot].valid && k->epcm[slot].address - e->secs.base < e->secs.size)
+		if (k->where[slot].encl == e->encl)
 			k->granted[slot] = 0;
 	pthread_mutex_unlock(&k->mmu);
 	sgx_release(e->encl);

@@ -90,6 +90,10 @@ struct kfx {
 	/* With kfx_oversub(): who sees what.  mmu is held around every access. */
 	pthread_mutex_t mmu;
 	uint8_t *granted; /* of each EPC page: a client has a PTE */
+	struct kfx_where {
+		struct sgx_encl *encl; /* NULL: no child */
+		uint64_t addr;
+	} * where;
 	bool tcs_inside; /* a thread is in every TCS */
 	uint64_t epoch, thread_epoch; /* published; carried by a thread, if inside */
 	bool inside;
