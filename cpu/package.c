@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "epcm.h"
 #include "keys.h"
 #include "secs.h"
 
@@ -31,6 +32,30 @@ void cpu_package_init(struct cpu_package *pkg, const struct cpu_config *config,
 	pkg->next_version = 1;
 	pkg->next_eid = 1;
 	pkg->broken = NULL;
+}
+
+void cpu_epc_lose(struct cpu_package *pkg, epc_slot_t slot)
+{
+	struct epcm_entry *entry = epcm_get(pkg, slot);
+	bool child;
+
+	while (!epcm_lock_exclusive(&entry->lock))
+		__builtin_ia32_pause();
+	if (entry->valid) {
+		child = entry->secs != EPC_SLOT_NONE;
+		epcm_clear(entry);
+		pkg->mem->drop(pkg->mem_ctx, slot);
+		if (child)
+			__atomic_sub_fetch(&secs_get(pkg, entry->secs)->hidden.children, 1,
+					   __ATOMIC_RELEASE);
+	}
+	epcm_unlock_exclusive(&entry->lock);
+}
+
+void cpu_power_loss(struct cpu_package *pkg, const uint8_t *random)
+{
+	memcpy(pkg->report_keyid, random, sizeof(pkg->report_keyid));
+	keys_paging(pkg, random);
 }
 
 /**

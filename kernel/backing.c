@@ -58,29 +58,33 @@ static int ewb_tracked(struct sgx_encl *encl, epc_slot_t slot, uint32_t va,
 
 /**
  * sgx_encl_ewb() - write a blocked page out
- * @page, @index: of a resident child
+ * @page: a resident child
  * @b: its backing, which stays the caller's to put
  *
- * The EPC page is free afterwards, and given back.
+ * The EPC page is free afterwards, also where EWB failed, as upstream: there is no
+ * way back to the page, and its enclave finds out by SIGBUS.
  * Context: encl->lock held.
- * Return: 0; or the leaf's answer, and the page is where it was, blocked.
  */
-int sgx_encl_ewb(struct sgx_encl *encl, struct sgx_encl_page *page, const struct sgx_backing *b)
+void sgx_encl_ewb(struct sgx_encl *encl, struct sgx_encl_page *page, const struct sgx_backing *b)
 {
 	uint32_t va = sgx_alloc_va_slot(encl);
 	epc_slot_t slot = page->epc;
 	int ret = ewb_tracked(encl, slot, va, b);
 
-	if (ret) {
-		sgx_free_va_slot(encl, va);
-		return ret;
-	}
 	page->flags = SGX_ENCL_PAGE_EVICTED;
 	page->va = va;
 	encl->secs_child_cnt--;
 	__atomic_store_n(&encl->evicted_cnt, encl->evicted_cnt + 1, __ATOMIC_RELAXED);
-	sgx_free_epc_page(encl->sgx, slot);
-	return 0;
+	if (!ret) {
+		sgx_free_epc_page(encl->sgx, slot);
+		return;
+	}
+	if (!encl->lost)
+		encl->sgx->ops->log(encl->sgx->host_ctx,
+				    "sgx: EWB failed, a page is lost to its enclave");
+	/* No version of this boot is in the slot: what is loaded has a wrong MAC. */
+	*b->pcmd = (struct sgx_pcmd){0};
+	sgx_encl_free_epc_page(encl->sgx, slot);
 }
 
 /**

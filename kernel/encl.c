@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "encl.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 #include "encls.h"
@@ -93,6 +94,62 @@ void sgx_release(struct sgx_encl *encl)
 void *sgx_encl_host(const struct sgx_encl *encl)
 {
 	return encl->host;
+}
+
+/**
+ * sgx_encl_lose() - the EPC pages of an enclave are invalid from now on
+ *
+ * Every access is then refused by the EPCM; accounts stay as they are until the
+ * enclave is released.
+ * Context: sgx_reclaimer.lock and encl->lock held.
+ */
+void sgx_encl_lose(struct sgx_encl *encl)
+{
+	struct cpu_package *pkg = encl->sgx->pkg;
+	uint64_t index = 0, last = (encl->size >> SGX_PAGE_SHIFT) - 1;
+	struct sgx_encl_page *page;
+
+	if (!encl->size)
+		return;
+	encl->lost = true;
+	for (; (page = page_array_find(&encl->page_array, &index, last)); index++)
+		if (!(page->flags & SGX_ENCL_PAGE_EVICTED))
+			cpu_epc_lose(pkg, page->epc);
+	for (uint32_t i = 0; i < encl->va_count; i++)
+		cpu_epc_lose(pkg, encl->va_pages[i].epc);
+	if (encl->secs != EPC_SLOT_NONE)
+		cpu_epc_lose(pkg, encl->secs);
+}
+
+/**
+ * sgx_suspend() - the machine slept: the EPC is gone, and with it every enclave
+ * @random: 32 bytes, for the new keys
+ *
+ * Programs see it at their next access, and build their enclaves anew.
+ * Return: 0, or -ENOMEM and nothing happened.
+ */
+int sgx_suspend(struct sgx_subsystem *sgx, const uint8_t *random)
+{
+	struct sgx_encl **encls;
+	uint64_t count = 0;
+
+	/* Under it no enclave goes: sgx_release() may take one off the list only. */
+	pthread_mutex_lock(&sgx->reclaimer.lock);
+	pthread_mutex_lock(&sgx->encl_lock);
+	encls = malloc((sgx->encl_count + 1) * sizeof(*encls));
+	for (struct sgx_encl *encl = sgx->encl_list; encls && encl; encl = encl->next)
+		encls[count++] = encl;
+	pthread_mutex_unlock(&sgx->encl_lock);
+	if (encls)
+		cpu_power_loss(sgx->pkg, random);
+	for (uint64_t i = 0; i < count; i++) {
+		pthread_mutex_lock(&encls[i]->lock);
+		sgx_encl_lose(encls[i]);
+		pthread_mutex_unlock(&encls[i]->lock);
+	}
+	pthread_mutex_unlock(&sgx->reclaimer.lock);
+	free(encls);
+	return encls ? 0 : -ENOMEM;
 }
 
 /**
@@ -213,6 +270,8 @@ static bool check_page(struct sgx_encl *encl, uint64_t index, const struct sgx_e
 	if (!epc || epc->state != SGX_EPC_USED || epc->owner != encl || epc->type != page->type ||
 	    epc->list == SGX_EPC_BATCH)
 		return false;
+	if (encl->lost || epc->poison)
+		return true;
 	entry = &encl->sgx->pkg->epcm[page->epc];
 	*why = "EPCM and page array disagree on a page";
 	if (!entry->valid || entry->pt != page->type || entry->secs != encl->secs ||
@@ -232,9 +291,11 @@ static bool check_secs(struct sgx_encl *encl, const char **why)
 	if (!epc || epc->state != SGX_EPC_USED || epc->type != SGX_PT_SECS || epc->owner != encl ||
 	    encl->secs_va != SGX_VA_NONE)
 		return false;
+	if (encl->lost)
+		return true;
 	cpu_secs_info(encl->sgx->pkg, encl->secs, &secs);
-	*why = "child counts of an enclave and its SECS differ";
-	if (encl->secs_child_cnt != secs.children)
+	*why = "SECS counts more children than its enclave has";
+	if (encl->secs_child_cnt < secs.children)
 		return false;
 	*why = "enclave and SECS disagree on ELRANGE or state";
 	return encl->base == secs.secs.base && encl->size == secs.secs.size &&
@@ -300,7 +361,8 @@ bool sgx_check_invariants(struct sgx_subsystem *sgx, const char **why)
 			return false;
 	}
 	*why = "sums over enclaves do not agree with the EPC's accounts";
-	if (encls != sgx->encl_count || pages != sgx->epc.total - sgx->epc.free - sgx->epc.leaked)
+	if (encls != sgx->encl_count ||
+	    pages != sgx->epc.total - sgx->epc.free - sgx->epc.leaked - sgx->epc.poisoned)
 		return false;
 	*why = NULL;
 	return true;

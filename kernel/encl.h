@@ -60,6 +60,7 @@ struct sgx_encl {
 	struct cpu_secs_info secs_info; /* what sgx_encl_info() tells; EINIT's included */
 	uint64_t page_cnt; /* SECS and children, as VA pages are counted */
 	uint64_t secs_child_cnt; /* children that are resident */
+	bool lost; /* a power event took its EPC pages */
 	uint64_t evicted_cnt; /* children that are not; atomic to read without lock */
 	struct page_array page_array;
 	struct sgx_va_page *va_pages; /* va_count of them */
@@ -111,11 +112,12 @@ struct sgx_backing {
 	void *page; /* 4096 bytes, sealed */
 	struct sgx_pcmd *pcmd;
 };
-int sgx_encl_ewb(struct sgx_encl *encl, struct sgx_encl_page *page, const struct sgx_backing *b);
+void sgx_encl_ewb(struct sgx_encl *encl, struct sgx_encl_page *page, const struct sgx_backing *b);
 void sgx_encl_ewb_secs(struct sgx_encl *encl);
 int sgx_encl_load_page(struct sgx_encl *encl, uint64_t addr, struct sgx_encl_page **page);
 int sgx_encl_load_secs(struct sgx_encl *encl);
 
+void sgx_encl_lose(struct sgx_encl *encl);
 struct sgx_encl_page *sgx_encl_find_page(struct sgx_encl *encl, uint64_t addr);
 int sgx_launch(struct sgx_encl *encl, const struct sgx_sigstruct_arch *sigstruct);
 int sgx_set_attribute(struct sgx_call *call, const struct sgx_host_ops *ops,

@@ -306,7 +306,15 @@ bool epcm_writable(const struct cpu_package *pkg, epc_slot_t slot)
 }
 
 /**
- * epcm_address() - the linear address of a page that is a valid child
+ * epcm_valid() - is the page there, as the processor sees it?
+ */
+bool epcm_valid(const struct cpu_package *pkg, epc_slot_t slot)
+{
+	return __atomic_load_n(&pkg->epcm[slot].valid, __ATOMIC_ACQUIRE);
+}
+
+/**
+ * epcm_address() - the linear address of a child, also of one that was lost since
  */
 uint64_t epcm_address(const struct cpu_package *pkg, epc_slot_t slot)
 {

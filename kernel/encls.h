@@ -76,6 +76,7 @@ int __eldu(struct cpu_package *pkg, epc_slot_t slot, epc_slot_t secs, uint64_t l
 bool epcm_permits(const struct cpu_package *pkg, epc_slot_t slot, epc_slot_t secs, uint64_t addr,
 		  uint32_t error_code);
 bool epcm_writable(const struct cpu_package *pkg, epc_slot_t slot);
+bool epcm_valid(const struct cpu_package *pkg, epc_slot_t slot);
 uint64_t epcm_address(const struct cpu_package *pkg, epc_slot_t slot);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "epc.h"
 
+#include <errno.h>
 #include <kernel/sgx.h>
 #include <stdlib.h>
 #include <string.h>
@@ -210,10 +211,15 @@ void sgx_free_epc_page(struct sgx_subsystem *sgx, epc_slot_t slot)
 
 	pthread_mutex_lock(&epc->lock);
 	epc->used[page->type]--;
-	epc->free++;
 	page->owner = NULL;
-	page->state = SGX_EPC_FREE;
-	push(section, &section->free_list, slot);
+	if (page->poison) {
+		page->state = SGX_EPC_POISONED;
+		epc->poisoned++;
+	} else {
+		page->state = SGX_EPC_FREE;
+		epc->free++;
+		push(section, &section->free_list, slot);
+	}
 	pthread_mutex_unlock(&epc->lock);
 }
 
@@ -236,6 +242,90 @@ void sgx_encl_free_epc_page(struct sgx_subsystem *sgx, epc_slot_t slot)
 	epc->used[sgx_epc_page(epc, slot)->type]--;
 	leak(sgx, sgx_epc_page(epc, slot), slot, ret);
 	pthread_mutex_unlock(&epc->lock);
+}
+
+/* Take a page off a list that it is on. */
+static bool unlink_free(struct sgx_epc_section *section, uint32_t *list, uint32_t index)
+{
+	for (uint32_t *link = list; *link; link = &section->pages[*link - 1].next) {
+		if (*link != index + 1)
+			continue;
+		*link = section->pages[index].next;
+		section->pages[index].next = 0;
+		return true;
+	}
+	return false;
+}
+
+/* A free page; sgx_epc.lock is held. */
+static void poison_free(struct sgx_epc *epc, struct sgx_epc_section *section, uint32_t index)
+{
+	/* Fresh pages have no entries of their own: all up to it become listed ones. */
+	while (section->fresh <= index) {
+		section->fresh++;
+		push(section, &section->dirty_list, section->first + section->fresh - 1);
+	}
+	if (!unlink_free(section, &section->free_list, index))
+		unlink_free(section, &section->dirty_list, index);
+	section->pages[index].state = SGX_EPC_POISONED;
+	epc->free--;
+	epc->poisoned++;
+}
+
+/**
+ * sgx_epc_poison() - a memory error was found in an EPC page
+ *
+ * Upstream's arch_memory_failure().  What was in the page is gone; whoever touches
+ * it gets SGX_FAULT_MCE.
+ * Return: 0; -ENXIO where @slot is no EPC page; -EALREADY.
+ */
+int sgx_epc_poison(struct sgx_subsystem *sgx, epc_slot_t slot)
+{
+	struct sgx_epc *epc = &sgx->epc;
+	struct sgx_epc_section *section = section_of(epc, slot);
+	struct sgx_epc_page *page;
+	struct sgx_encl *encl = NULL;
+	int ret = 0;
+
+	if (!section)
+		return -ENXIO;
+	page = &section->pages[slot - section->first];
+	/* Enclaves stay while this is held, and pages in no batch. */
+	pthread_mutex_lock(&sgx->reclaimer.lock);
+	pthread_mutex_lock(&epc->lock);
+	if (page->state == SGX_EPC_POISONED || page->poison) {
+		ret = -EALREADY;
+	} else if (page->state == SGX_EPC_USED) {
+		page->poison = 1;
+		encl = page->owner;
+	} else if (page->state == SGX_EPC_FREE) {
+		poison_free(epc, section, slot - section->first);
+	}
+	pthread_mutex_unlock(&epc->lock);
+	if (encl) {
+		pthread_mutex_lock(&encl->lock);
+		/* Without its SECS or a VA page the whole enclave is lost. */
+		if (page->type == SGX_PT_SECS || page->type == SGX_PT_VA)
+			sgx_encl_lose(encl);
+		else
+			cpu_epc_lose(sgx->pkg, slot);
+		pthread_mutex_unlock(&encl->lock);
+	}
+	pthread_mutex_unlock(&sgx->reclaimer.lock);
+	return ret;
+}
+
+/**
+ * sgx_epc_poisoned() - does a used page have a memory error?
+ */
+bool sgx_epc_poisoned(struct sgx_epc *epc, epc_slot_t slot)
+{
+	bool poison;
+
+	pthread_mutex_lock(&epc->lock);
+	poison = sgx_epc_page(epc, slot)->poison;
+	pthread_mutex_unlock(&epc->lock);
+	return poison;
 }
 
 /**
@@ -269,6 +359,7 @@ void sgx_epc_info(struct sgx_subsystem *sgx, struct sgx_epc_info *info)
 		.reg = epc->used[SGX_PT_REG],
 		.tcs = epc->used[SGX_PT_TCS],
 		.leaked = epc->leaked,
+		.poisoned = epc->poisoned,
 		.mapped = epc->fifo[SGX_EPC_MAPPED].count,
 		.parked = epc->fifo[SGX_EPC_PARKED].count,
 		.low = epc->low,
@@ -308,7 +399,7 @@ static bool list_ok(const struct sgx_epc_section *section, uint32_t list, uint64
 bool sgx_epc_check(struct sgx_subsystem *sgx, const char **why)
 {
 	struct sgx_epc *epc = &sgx->epc;
-	uint64_t count[SGX_EPC_LEAKED + 1] = {0}, used[SGX_EPC_TYPES] = {0};
+	uint64_t count[SGX_EPC_POISONED + 1] = {0}, used[SGX_EPC_TYPES] = {0};
 	uint64_t free_pages = 0;
 
 	for (uint32_t i = 0; i < epc->section_count; i++) {
@@ -327,8 +418,9 @@ bool sgx_epc_check(struct sgx_subsystem *sgx, const char **why)
 				continue;
 			used[page->type]++;
 			*why = "EPC page in use is not valid in the EPCM";
-			if (!sgx->pkg->epcm[section->first + p].valid ||
-			    sgx->pkg->epcm[section->first + p].pt != page->type)
+			if (!page->owner->lost && !page->poison &&
+			    (!sgx->pkg->epcm[section->first + p].valid ||
+			     sgx->pkg->epcm[section->first + p].pt != page->type))
 				return false;
 		}
 		*why = "EPC page is free and on no list";
@@ -344,7 +436,9 @@ bool sgx_epc_check(struct sgx_subsystem *sgx, const char **why)
 		return false;
 	*why = "EPC accounts do not agree with the pages";
 	if (epc->free != free_pages || epc->leaked != count[SGX_EPC_LEAKED] ||
-	    epc->total != free_pages + count[SGX_EPC_USED] + count[SGX_EPC_LEAKED])
+	    epc->poisoned != count[SGX_EPC_POISONED] ||
+	    epc->total != free_pages + count[SGX_EPC_USED] + count[SGX_EPC_LEAKED] +
+				  count[SGX_EPC_POISONED])
 		return false;
 	for (int t = 0; t < SGX_EPC_TYPES; t++)
 		if (used[t] != epc->used[t])

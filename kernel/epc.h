@@ -17,6 +17,9 @@
  * with children that are still fresh) waits on the dirty list until no fresh
  * page is left.
  *
+ * A page with a memory error is poisoned: at once where it is free, else when it is
+ * freed; until then whoever touches it gets a machine check.
+ *
  * A used page that can be evicted (a child of an enclave) is on one of two FIFOs:
  *
  *	 EADD, ELDU         sgx_reclaim_pages             sgx_reclaim_pages
@@ -45,6 +48,7 @@ enum sgx_epc_state {
 	SGX_EPC_FREE = 0, /* fresh, on the free list or on the dirty list */
 	SGX_EPC_USED,
 	SGX_EPC_LEAKED,
+	SGX_EPC_POISONED, /* memory errors: never given out again */
 };
 
 enum sgx_epc_list {
@@ -65,7 +69,8 @@ struct sgx_epc_page {
 	uint8_t state; /* enum sgx_epc_state */
 	uint8_t type; /* enum sgx_pt, while used */
 	uint8_t list; /* enum sgx_epc_list, while used */
-	uint8_t skip; /* passes of the reclaimer that leave it alone */
+	uint8_t skip : 7; /* passes of the reclaimer that leave it alone */
+	uint8_t poison : 1; /* while used: had a memory error, is poisoned when freed */
 };
 /* 24 (EPCM) + 24 + 8.4 (page array) leave the host 7 of the 64 bytes a page. */
 _Static_assert(sizeof(struct sgx_epc_page) == 24, "metadata budget");
@@ -90,7 +95,7 @@ struct sgx_epc {
 	pthread_mutex_t lock;
 	uint32_t section_count;
 	struct sgx_epc_section section[CPU_EPC_SECTIONS_MAX];
-	uint64_t total, free, leaked;
+	uint64_t total, free, leaked, poisoned;
 	uint64_t used[SGX_EPC_TYPES]; /* by enum sgx_pt */
 
 	struct sgx_epc_fifo fifo[SGX_EPC_LISTS]; /* of MAPPED and PARKED */
@@ -105,6 +110,7 @@ epc_slot_t sgx_alloc_epc_page(struct sgx_subsystem *sgx, struct sgx_encl *owner,
 void sgx_free_epc_page(struct sgx_subsystem *sgx, epc_slot_t slot);
 void sgx_encl_free_epc_page(struct sgx_subsystem *sgx, epc_slot_t slot);
 struct sgx_epc_page *sgx_epc_page(struct sgx_epc *epc, epc_slot_t slot);
+bool sgx_epc_poisoned(struct sgx_epc *epc, epc_slot_t slot);
 bool sgx_epc_check(struct sgx_subsystem *sgx, const char **why);
 
 #endif

@@ -44,6 +44,10 @@ enum sgx_fault_verdict sgx_fault(struct sgx_mm *mm, struct sgx_encl *encl, struc
 		verdict = SGX_FAULT_PF;
 		goto out;
 	}
+	if (sgx_epc_poisoned(&encl->sgx->epc, page->epc)) {
+		verdict = SGX_FAULT_MCE;
+		goto out;
+	}
 	if (!epcm_permits(pkg, page->epc, encl->secs, addr, fault->error_code)) {
 		fault->error_code |= SGX_PF_P | SGX_PF_SGX;
 		verdict = SGX_FAULT_PF;

@@ -174,8 +174,10 @@ static bool park(struct sgx_subsystem *sgx, epc_slot_t slot)
 	bool parked;
 
 	pthread_mutex_lock(&encl->lock);
+	/* One that was lost is in nobody's sight. */
 	parked = !take_skip(&sgx->epc, slot) &&
-		 !sgx->ops->page_park(encl, epcm_address(sgx->pkg, slot), slot);
+		 (!epcm_valid(sgx->pkg, slot) ||
+		  !sgx->ops->page_park(encl, epcm_address(sgx->pkg, slot), slot));
 	move_to(&sgx->epc, parked ? SGX_EPC_PARKED : SGX_EPC_MAPPED, slot);
 	pthread_mutex_unlock(&encl->lock);
 	return parked;
@@ -202,6 +204,18 @@ struct victim {
 	struct sgx_backing backing;
 };
 
+static bool retire_tcs(struct sgx_subsystem *sgx, struct sgx_encl *encl, uint64_t offset,
+		       epc_slot_t slot)
+{
+	struct sgx_tcs lost;
+
+	/* What is in a lost one is nobody's concern. */
+	if (!epcm_valid(sgx->pkg, slot))
+		return sgx->ops->tcs_retire(encl, offset, &lost);
+	return sgx->ops->tcs_retire(encl, offset,
+				    (void *)sgx->pkg->mem->bytes(sgx->pkg->mem_ctx, slot));
+}
+
 /*
  * Nobody uses it from now on.  Backing first, for EBLOCK cannot be taken back.
  * Context: encl->lock held.  Return: 0; -EAGAIN where it is in use; -ENOMEM.
@@ -211,18 +225,17 @@ static int block(struct sgx_subsystem *sgx, struct victim *v)
 	struct sgx_encl_page *page = sgx_encl_find_page(v->encl, v->addr);
 	uint64_t offset = v->addr - v->encl->base;
 	const struct sgx_host_ops *ops = sgx->ops;
-	struct sgx_tcs *tcs;
 
-	if (take_skip(&sgx->epc, v->slot))
+	if (take_skip(&sgx->epc, v->slot) || sgx_epc_poisoned(&sgx->epc, v->slot))
 		return -EAGAIN;
 	if (ops->backing_get(v->encl, offset >> SGX_PAGE_SHIFT, &v->backing.page, &v->backing.pcmd))
 		return -ENOMEM;
-	tcs = (void *)sgx->pkg->mem->bytes(sgx->pkg->mem_ctx, v->slot);
-	if ((page->type == SGX_PT_TCS && !ops->tcs_retire(v->encl, offset, tcs)) ||
-	    encls_faulted(__eblock(sgx->pkg, v->slot))) {
+	if (page->type == SGX_PT_TCS && !retire_tcs(sgx, v->encl, offset, v->slot)) {
 		ops->backing_put(v->encl, offset >> SGX_PAGE_SHIFT, false);
 		return -EAGAIN;
 	}
+	/* Lost, or blocked already: EWB says what is to be said. */
+	(void)!__eblock(sgx->pkg, v->slot);
 	page->flags |= SGX_ENCL_PAGE_RECLAIMED;
 	return 0;
 }
@@ -271,30 +284,20 @@ static unsigned int block_batch(struct sgx_subsystem *sgx, struct victim batch[S
 	return count;
 }
 
-/* Return: whether the page is out; one that EWB refuses for good is leaked. */
-static bool write_back(struct sgx_subsystem *sgx, struct victim *v)
+/* The page is out of the EPC afterwards, whatever EWB said. */
+static void write_back(struct sgx_subsystem *sgx, struct victim *v)
 {
 	uint64_t index = (v->addr - v->encl->base) >> SGX_PAGE_SHIFT;
-	struct sgx_encl_page *page;
-	int ret;
 
 	pthread_mutex_lock(&v->encl->lock);
-	page = sgx_encl_find_page(v->encl, v->addr);
-	ret = sgx_encl_ewb(v->encl, page, &v->backing);
-	sgx->ops->backing_put(v->encl, index, !ret);
-	if (!ret) {
-		pthread_mutex_lock(&sgx->epc.lock);
-		sgx->epc.ewb++;
-		pthread_mutex_unlock(&sgx->epc.lock);
-		sgx_encl_ewb_secs(v->encl);
-	} else {
-		/* Blocked for ever: whoever uses it is told so by the EPCM. */
-		page->flags &= (uint16_t)~SGX_ENCL_PAGE_RECLAIMED;
-		sgx_epc_page(&sgx->epc, v->slot)->list = SGX_EPC_UNLISTED;
-		sgx->ops->log(sgx->host_ctx, "sgx: EWB failed, the page is lost to its enclave");
-	}
+	sgx_unmark_page_reclaimable(sgx, v->slot);
+	sgx_encl_ewb(v->encl, sgx_encl_find_page(v->encl, v->addr), &v->backing);
+	sgx->ops->backing_put(v->encl, index, true);
+	pthread_mutex_lock(&sgx->epc.lock);
+	sgx->epc.ewb++;
+	pthread_mutex_unlock(&sgx->epc.lock);
+	sgx_encl_ewb_secs(v->encl);
 	pthread_mutex_unlock(&v->encl->lock);
-	return !ret;
 }
 
 /* Return: pages that are free now. */
@@ -309,7 +312,8 @@ static unsigned int reclaim_pages(struct sgx_subsystem *sgx)
 		refill(sgx);
 		count = block_batch(sgx, batch, &nomem);
 		for (unsigned int v = 0; v < count; v++)
-			freed += write_back(sgx, &batch[v]);
+			write_back(sgx, &batch[v]);
+		freed += count;
 	}
 	return freed;
 }

@@ -475,7 +475,8 @@ void kfx_check(struct kfx *k)
 			FAIL("EPC page %u: bytes %u, EPCM valid %u", slot, k->there[slot],
 			     k->epcm[slot].valid);
 	sgx_epc_info(k->sgx, &info);
-	CHECK_EQ(info.total, info.free + info.secs + info.va + info.reg + info.tcs + info.leaked);
+	CHECK_EQ(info.total, info.free + info.secs + info.va + info.reg + info.tcs + info.leaked +
+				     info.poisoned);
 	CHECK_EQ(k->tcs_live, info.tcs);
 	for (epc_slot_t slot = 0; k->granted && slot < k->pkg.epc_pages; slot++)
 		if (k->granted[slot] && !k->epcm[slot].valid)

@@ -325,6 +325,122 @@ TEST(va_pages_for_many_pages)
 	end(k, &e);
 }
 
+/* --- power and memory errors ------------------------------------------------------------ */
+
+static uint32_t pf_code(struct kfx_encl *e, uint64_t page)
+{
+	struct sgx_mm mm = {.sees = e};
+	struct sgx_fault f = {
+		.addr = e->secs.base + page * 4096, .error_code = SGX_PF_U, .vm_prot = 3};
+
+	CHECK_EQ(sgx_fault(&mm, e->encl, &f), SGX_FAULT_PF);
+	return f.error_code;
+}
+
+TEST(after_a_suspend_everything_is_lost_and_new_ones_work)
+{
+	static const uint8_t boot[32] = {9};
+	struct kfx *k = kfx_oversub(32, false);
+	struct sgx_call *call = &k->call;
+	struct kfx_encl old, half, new;
+	unsigned int sigbus = 0, pf = 0;
+	uint64_t count;
+
+	build(k, &old, call, KFX_BASE, 40, true);
+	build(k, &half, call, KFX_BASE + 0x10000000, 6, false);
+	/* the host takes PTEs away when pages are dropped */
+	memset(k->granted, 0, 32);
+	CHECK_EQ(sgx_suspend(k->sgx, boot), 0);
+	kfx_check(k);
+	for (uint64_t i = 1; i <= 40; i++) {
+		struct sgx_mm mm = {.sees = &old};
+		struct sgx_fault f = {
+			.addr = KFX_BASE + i * 4096, .error_code = SGX_PF_U, .vm_prot = 3};
+
+		switch (sgx_fault(&mm, old.encl, &f)) {
+		case SGX_FAULT_PF:
+			CHECK(f.error_code & SGX_PF_SGX);
+			pf++;
+			break;
+		default: /* was evicted: its version is gone */
+			sigbus++;
+		}
+	}
+	CHECK(pf > 0);
+	CHECK(sigbus > 0);
+	CHECK_EQ(kfx_add(&half, 0x7000, 0x1000, RW, 0, &count), -EIO);
+	/* The dead are in nobody's way. */
+	build(k, &new, call, KFX_BASE + 0x20000000, 60, true);
+	for (uint64_t i = 1; i <= 60; i++)
+		touch(&new, i, i, i);
+	kfx_check(k);
+	kfx_release(&old);
+	kfx_check(k);
+	kfx_release(&half);
+	memset(k->granted, 0, 32);
+	CHECK_EQ(sgx_suspend(k->sgx, boot), 0);
+	end(k, &new);
+}
+
+static epc_slot_t slot_of_page(struct kfx *k, struct kfx_encl *e, uint64_t page)
+{
+	for (epc_slot_t slot = 0; slot < k->pkg.epc_pages; slot++)
+		if (k->where[slot].encl == e->encl && k->where[slot].addr == KFX_BASE + page * 4096)
+			return slot;
+	FAIL("page %llu is not resident", (unsigned long long)page);
+}
+
+TEST(a_poisoned_page_is_never_given_out_again)
+{
+	struct kfx *k = kfx_oversub(32, false);
+	struct sgx_epc_info info;
+	struct kfx_encl e;
+	epc_slot_t slot;
+
+	CHECK_EQ(sgx_epc_poison(k->sgx, 32), -ENXIO);
+	CHECK_EQ(sgx_epc_poison(k->sgx, 30), 0); /* fresh */
+	CHECK_EQ(sgx_epc_poison(k->sgx, 30), -EALREADY);
+	kfx_check(k);
+	build(k, &e, &k->call, KFX_BASE, 10, true);
+	slot = slot_of_page(k, &e, 4);
+	touch(&e, 4, 4, 44);
+	k->granted[slot] = 0;
+	CHECK_EQ(sgx_epc_poison(k->sgx, slot), 0);
+	kfx_check(k);
+	CHECK_EQ(kfx_touch(&e, 4 * 4096, NULL, NULL), SGX_FAULT_MCE);
+	touch(&e, 5, 5, 5);
+	kfx_release(&e);
+	kfx_check(k);
+	sgx_epc_info(k->sgx, &info);
+	CHECK_EQ(info.poisoned, 2);
+	CHECK_EQ(info.free, 30);
+	CHECK_EQ(sgx_epc_poison(k->sgx, slot), -EALREADY);
+	build(k, &e, &k->call, KFX_BASE, 60, true);
+	for (uint64_t i = 1; i <= 60; i++)
+		touch(&e, i, i, i);
+	CHECK_EQ(k->where[slot].encl, NULL);
+	CHECK_EQ(k->where[30].encl, NULL);
+	kfx_release(&e);
+	kfx_check(k);
+	kfx_free(k);
+}
+
+TEST(a_poisoned_secs_is_a_lost_enclave)
+{
+	struct kfx *k = kfx_oversub(32, false);
+	struct kfx_encl e;
+
+	build(k, &e, &k->call, KFX_BASE, 4, true);
+	for (epc_slot_t slot = 0; slot < 32; slot++)
+		if (k->epcm[slot].valid && k->epcm[slot].pt == SGX_PT_SECS)
+			CHECK_EQ(sgx_epc_poison(k->sgx, slot), 0);
+	CHECK(pf_code(&e, 1) & SGX_PF_SGX);
+	kfx_check(k);
+	kfx_release(&e);
+	kfx_check(k);
+	kfx_free(k);
+}
+
 /* --- with threads and ksgxd ---------------------------------------------------------- */
 
 struct worker {

@@ -154,6 +154,23 @@ struct cpu_package {
 void cpu_package_init(struct cpu_package *pkg, const struct cpu_config *config,
 		      const uint8_t *fuses, const uint8_t *boot_random);
 
+/**
+ * cpu_epc_lose() - a page's content is gone, as after a sleep state or a machine check
+ *
+ * The EPCM entry becomes invalid and the bytes are dropped.  A SECS that is lost
+ * takes its children with it: they are to be lost first.
+ * Context: waits for leaves that use the entry.
+ */
+void cpu_epc_lose(struct cpu_package *pkg, epc_slot_t slot);
+
+/**
+ * cpu_power_loss() - the keys that do not survive a sleep state are new
+ * @random: 32 bytes
+ *
+ * CR_BASE_PK and CR_REPORT_KEYID.  EPC pages are cpu_epc_lose()'s.
+ */
+void cpu_power_loss(struct cpu_package *pkg, const uint8_t *random);
+
 /* The kernel-linear address of a slot, and back (EPC_SLOT_NONE: not EPC). */
 uint64_t cpu_epc_addr(const struct cpu_package *pkg, epc_slot_t slot);
 epc_slot_t cpu_epc_slot(const struct cpu_package *pkg, uint64_t addr);

@@ -79,6 +79,7 @@ enum sgx_fault_verdict {
 	SGX_FAULT_RETRY, /* granted, or the world changed: run the access again */
 	SGX_FAULT_PF, /* #PF with error_code; vDSO users see it, others SIGSEGV */
 	SGX_FAULT_SIGBUS, /* Linux: VM_FAULT_SIGBUS */
+	SGX_FAULT_MCE, /* a machine check: SIGBUS, BUS_MCEERR_AR */
 };
 
 struct sgx_fault {
@@ -106,6 +107,13 @@ struct cpu_result sgx_enclu(struct sgx_encl *encl, struct cpu_regs *regs);
  */
 int sgx_access(struct sgx_encl *encl, uint64_t addr, uint64_t *data, bool write);
 
+/* --- what befalls a machine --------------------------------------------------- */
+
+/* A sleep state; @random: 32 bytes.  Return: 0, or -ENOMEM and nothing happened. */
+int sgx_suspend(struct sgx_subsystem *sgx, const uint8_t *random);
+/* A memory error in an EPC page.  Return: 0; -ENXIO: no EPC page; -EALREADY. */
+int sgx_epc_poison(struct sgx_subsystem *sgx, epc_slot_t slot);
+
 /* --- what it tells ------------------------------------------------------------ */
 
 struct sgx_encl_info {
@@ -122,7 +130,7 @@ struct sgx_encl_info {
 void sgx_encl_info(struct sgx_encl *encl, struct sgx_encl_info *info);
 
 struct sgx_epc_info {
-	uint64_t total, free, secs, va, reg, tcs, leaked; /* pages */
+	uint64_t total, free, secs, va, reg, tcs, leaked, poisoned; /* pages */
 	uint64_t enclaves; /* open, created or not */
 	/* Oversubscription: of the children, by where they are */
 	uint64_t mapped, parked, evicted;
