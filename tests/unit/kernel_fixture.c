@@ -323,7 +323,7 @@ static const struct sgx_host_ops host_ops = {
 	.is_provision_fd = is_provision_fd, .encl_memory = encl_memory, .encl_free = encl_free,    \
 	.epc_mem = &mem_ops, .tcs_publish = tcs_publish, .page_grant = page_grant,                 \
 	.log = host_log, .page_park = page_park, .tcs_retire = tcs_retire, .encl_kick = encl_kick, \
-	.backing_get = backing_get, .backing_put = backing_put
+	.backing_get = backing_get, .backing_put = backing_put, .tcs_debug = tcs_debug
 
 static const struct sgx_host_ops oversub_ops = {OVERSUB, .direct_reclaim_only = true};
 static const struct sgx_host_ops ksgxd_ops = {OVERSUB};
