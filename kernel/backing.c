@@ -5,7 +5,6 @@
  * when its last child has.
  */
 #include <errno.h>
-#include <sched.h>
 
 #include "encl.h"
 #include "encls.h"
@@ -50,8 +49,6 @@ static int ewb_tracked(struct sgx_encl *encl, epc_slot_t slot, uint32_t va,
 	for (int i = 0; ret == SGX_ERR_NOT_TRACKED && i < 1000; i++) {
 		sgx->ops->encl_kick(encl);
 		ret = ewb(encl, slot, va, b);
-		if (ret == SGX_ERR_NOT_TRACKED)
-			sched_yield();
 	}
 	return ret;
 }
