@@ -263,7 +263,8 @@ CASE(trap_kills)
 
 extern const char after_trap[];
 
-static void trap_address(void)
+/* once in the program, for its label */
+__attribute__((noinline)) static void trap_address(void)
 {
 	long ret = SYS_openat;
 
