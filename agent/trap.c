@@ -194,8 +194,17 @@ static void dispatch(struct agent_thread *t, agent_ucontext *uc, int sig, agent_
 		if (!enter_rollback(t, uc))
 			agent_panic(AGENT_PANIC_NESTED, regs->ip);
 		/* a step into the agent is the step to the ENCLU */
-		if (!sent && sig == SIGTRAP)
+		if (!sent && sig == SIGTRAP) {
 			info->_sifields._sigfault._addr = (void *)regs->ip;
+		} else if (!sent) {
+			/*
+			 * There is no room on the program's stack, or AC is set.  The
+			 * instruction needs neither, nor does the long way.
+			 */
+			t->enter_frame = NULL;
+			enclu_outside(t, uc);
+			return;
+		}
 	}
 	t->enter_frame = NULL;
 

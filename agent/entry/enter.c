@@ -9,6 +9,9 @@
 #include <asm/prctl.h>
 #include <asm/unistd.h>
 
+/* CF PF AF ZF SF OF: what arithmetic changes */
+#define STATUS_FLAGS 0x8d5u
+
 void agent_get_bases(uint64_t *fsbase, uint64_t *gsbase)
 {
 	if (PROC->has_fsgsbase) {
@@ -115,7 +118,15 @@ const struct lp_gprs *agent_enter_c(struct agent_thread *t, struct agent_enter_f
  */
 const struct lp_gprs *agent_enter_c(struct agent_thread *t, struct agent_enter_frame *f)
 {
-	/* lahf and seto left SF ZF AF PF CF and OF; the rest is as usual */
+	uint64_t flags;
+
+	/*
+	 * lahf and seto left SF ZF AF PF CF and OF; the rest nobody has changed since.
+	 * TF of the program's own is rolled back at the first boundary: this is a tracer's.
+	 */
+	__asm__ volatile("pushfq\n\tpopq %0" : "=r"(flags));
+	flags &= ~(uint64_t)(STATUS_FLAGS | LP_RFLAGS_TF);
+	f->in.rflags = (f->in.rflags & STATUS_FLAGS) | flags;
 	f->out = f->in;
 	agent_get_bases(&f->out.fsbase, &f->out.gsbase);
 	f->in.fsbase = f->out.fsbase;
@@ -163,7 +174,7 @@ bool enter_rollback(struct agent_thread *t, agent_ucontext *uc)
 	}
 	if (rip > (uint64_t)agent_enter_intact && rip <= (uint64_t)agent_enter_flags)
 		in.rflags = regs->flags;
-	in.rflags = (regs->flags & ~0x8d5ull) | (in.rflags & 0x8d5);
+	in.rflags = (regs->flags & ~(uint64_t)STATUS_FLAGS) | (in.rflags & STATUS_FLAGS);
 	lp_to_uc(uc, &in);
 	return true;
 }

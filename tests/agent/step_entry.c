@@ -255,3 +255,9 @@ TEST_TIMEOUT(step_elsewhere, 200)
 {
 	walk(SIGUSR1, true, 3);
 }
+
+/* What single steps of the program's own make: SIGTRAP of the processor's */
+TEST_TIMEOUT(step_trap, 200)
+{
+	walk(SIGTRAP, false, 3);
+}

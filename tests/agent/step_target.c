@@ -46,7 +46,7 @@ static void enter(struct encl *e, bool stepped)
 
 int main(int argc, char **argv)
 {
-	static const int sigs[] = {SIGUSR1, SIGSEGV};
+	static const int sigs[] = {SIGUSR1, SIGSEGV, SIGTRAP};
 	struct sigaction act = {.sa_sigaction = noting, .sa_flags = SA_SIGINFO};
 	struct encl e, other;
 

@@ -321,7 +321,7 @@ TEST(x87_state)
 
 static struct encl enclave;
 static volatile uint64_t spinning, stop;
-static volatile int handled, values[64], order_wrong;
+static volatile int handled, order_wrong;
 
 static void on_value(int sig, siginfo_t *info, void *context)
 {

@@ -447,3 +447,54 @@ TEST(busy_tcs)
 	encl_op(&e, 0, OP_NOP, 0, 0, 0, 0);
 	encl_free(&e);
 }
+
+/* Flags that arithmetic leaves alone go in as they are; ID stands for them. */
+TEST(flags_pass_in)
+{
+	const uint64_t id = 1ull << 21;
+	struct sgx_enclave_run run;
+	struct encl_regs regs;
+	struct encl_dump d;
+	struct encl e;
+
+	encl_build(&e, &dump_opts);
+	for (int i = 0; i < 2; i++) {
+		memset(&run, 0, sizeof(run));
+		run.tcs = encl_tcs(&e, 1);
+		fill_regs(&regs);
+		encl_rflags(id, i ? id : 0);
+		CHECK_EQ(encl_vdso_call(&regs, SGX_EENTER, &run, e.enter), 0);
+		encl_rflags(id, 0);
+		encl_read(&e, 0, &d, e.base + ENCL_DATA + DATA_DUMP, sizeof(d));
+		CHECK_EQ(d.rflags & id, i ? id : 0);
+		CHECK_EQ(d.rflags & 0x700, 0x200); /* IF; no TF, no DF */
+	}
+	encl_free(&e);
+}
+
+/* EENTER uses no stack: it succeeds where there is none left. */
+TEST(end_of_the_stack)
+{
+	uint8_t *stack = mmap(NULL, 3 * ENCL_PAGE, PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct sgx_enclave_run run;
+	struct encl_regs regs;
+	struct encl e;
+
+	CHECK(stack != MAP_FAILED);
+	encl_build(&e, &(struct encl_opts){0});
+	CHECK_SYS(mprotect(stack, ENCL_PAGE, PROT_NONE));
+	/* 20 words are call.S' and the vDSO's own */
+	for (unsigned int room = 0xa0; room < 0x900; room += 16) {
+		memset(&run, 0, sizeof(run));
+		memset(&regs, 0, sizeof(regs));
+		run.tcs = encl_tcs(&e, 0);
+		CHECK_EQ(encl_vdso_call_on(&regs, SGX_EENTER, &run, e.enter,
+					   stack + ENCL_PAGE + room),
+			 0);
+		CHECK_EQ(run.function, SGX_EEXIT);
+		CHECK_EQ(regs.rsi, 0);
+	}
+	encl_free(&e);
+	munmap(stack, 3 * ENCL_PAGE);
+}
