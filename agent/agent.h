@@ -437,6 +437,7 @@ void mem_lost(void);
 
 struct vma_range {
 	uint64_t start, end;
+	uint64_t offset; /* of start in the file */
 	uint32_t prot;
 };
 long vmas_of(uint64_t inode, uint64_t from, uint64_t to, struct vma_range *range, uint32_t max);

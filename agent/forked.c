@@ -60,7 +60,10 @@ static void take_away(uint64_t start, uint64_t end)
 
 static long register_vma(const struct agent_encl *e, const struct vma_range *r)
 {
-	if (!PROC->has_uffd || mem_register(r->start, r->end - r->start) < 0)
+	/* Another thread of the parent was about to give it its offset: CREATE */
+	bool early = r->offset != r->start - e->secs.base;
+
+	if (early || !PROC->has_uffd || mem_register(r->start, r->end - r->start) < 0)
 		take_away(r->start, r->end);
 	return 0;
 }

@@ -34,11 +34,12 @@ struct search {
 	uint32_t count, max;
 };
 
-static void found(struct search *s, uint64_t start, uint64_t end, uint32_t prot)
+static void found(struct search *s, uint64_t start, uint64_t end, uint64_t offset, uint32_t prot)
 {
 	struct vma_range *r = &s->found[s->count++];
 
 	r->start = start > s->from ? start : s->from;
+	r->offset = offset + (r->start - start);
 	r->end = MIN(end, s->to);
 	r->prot = prot;
 }
@@ -64,7 +65,7 @@ static long by_query(struct search *s, int fd)
 		/* its first three flags are PROT_READ, PROT_WRITE and PROT_EXEC */
 		if (q.inode == s->inode && q.dev_major == s->dev_major &&
 		    q.dev_minor == s->dev_minor)
-			found(s, q.start, q.end, (uint32_t)q.vma_flags & 7);
+			found(s, q.start, q.end, q.offset, (uint32_t)q.vma_flags & 7);
 		addr = q.end;
 	}
 	return 0;
@@ -93,7 +94,7 @@ static void end_of_field(struct parser *p)
 	p->number[p->field] = p->value;
 	if (p->field == 6 && s->count < s->max && n[6] == s->inode && n[4] == s->dev_major &&
 	    n[5] == s->dev_minor && n[1] > s->from && n[0] < s->to)
-		found(s, n[0], n[1], p->prot);
+		found(s, n[0], n[1], n[3], p->prot);
 	p->value = 0;
 	p->field++;
 }
