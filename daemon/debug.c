@@ -7,6 +7,9 @@
  * was allowed to copy it out of one, which takes the same right as ptrace.  What
  * it gets by this is what the EPCM gives: debug enclaves alone.
  *
+ * An exec of a process that a debugger traces cannot be followed by the daemon: the
+ * debugger's library injects the agent, with what it is told here.
+ *
  * On the main thread: a debugger's process is stopped, its questions are few.
  */
 #include "machine.h"
@@ -14,6 +17,8 @@
 #include <proto/debug.h>
 
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -40,8 +45,120 @@ void debug_start(struct machine *m, pid_t pid, int fd)
 	if (!c)
 		return;
 	c->debug = true;
+	c->debugger = pid;
 	log_line("process %d is a debugger", pid);
 	(void)sock_send(c->source.fd, &msg, NULL, 0, NULL, 0);
+}
+
+/* An exec that is due, or has failed without a word */
+struct debug_exec {
+	struct debug_exec *next;
+	pid_t pid;
+	struct proto_exec exec;
+};
+
+/* Thread's tracer, as /proc numbers it; 0: none */
+static pid_t tracer_of(const struct inject_target *t)
+{
+	char path[64], line[128];
+	int tracer = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/status", t->proc, t->tid);
+	f = fopen(path, "re");
+	if (!f)
+		return 0;
+	while (fgets(line, sizeof(line), f))
+		if (sscanf(line, "TracerPid: %d", &tracer) == 1)
+			break;
+	fclose(f);
+	return tracer;
+}
+
+static struct debug_exec *take_exec(struct machine *m, pid_t pid)
+{
+	for (struct debug_exec **p = &m->debug_execs; *p; p = &(*p)->next) {
+		struct debug_exec *x = *p;
+
+		if (x->pid == pid) {
+			*p = x->next;
+			return x;
+		}
+	}
+	return NULL;
+}
+
+/**
+ * debug_takes_exec() - is a process that is about to exec traced by a debugger of ours?
+ * @m:		machine
+ * @pid:	process
+ * @exec:	its request, remembered until the debugger asks
+ *
+ * Context: main thread.
+ * Return: true if the debugger will inject.
+ */
+bool debug_takes_exec(struct machine *m, pid_t pid, const struct proto_exec *exec)
+{
+	struct inject_target target;
+	struct debug_exec *x;
+	struct conn *c;
+	pid_t tracer;
+
+	for (c = m->conns; c && !c->debug; c = c->next)
+		;
+	/* no debugger at all: the usual case */
+	if (!c || pids_thread(pid, exec->tid, &target))
+		return false;
+	tracer = tracer_of(&target);
+	for (; c; c = c->next)
+		if (c->debug && c->debugger == tracer)
+			break;
+	if (!c)
+		return false;
+	x = take_exec(m, pid);
+	if (!x)
+		x = calloc(1, sizeof(*x));
+	if (!x)
+		return false;
+	x->pid = pid;
+	x->exec = *exec;
+	x->next = m->debug_execs;
+	m->debug_execs = x;
+	return true;
+}
+
+/**
+ * debug_ended() - a debugger has gone
+ * @m: machine, without its connection
+ *
+ * The last one takes along what was meant for any.  Context: main thread.
+ */
+void debug_ended(struct machine *m)
+{
+	struct debug_exec *x;
+
+	for (struct conn *c = m->conns; c; c = c->next)
+		if (c->debug)
+			return;
+	while ((x = m->debug_execs)) {
+		m->debug_execs = x->next;
+		free(x);
+	}
+}
+
+static int tell_exec(struct machine *m, struct proto_debug *msg, size_t *size)
+{
+	struct debug_exec *x = take_exec(m, (pid_t)msg->pid);
+	struct proto_debug_exec *out = (void *)msg->data;
+
+	if (!x)
+		return 0;
+	memset(out, 0, sizeof(*out));
+	out->exec = x->exec;
+	memcpy(out->cpuid_view, &m->cpuid, sizeof(m->cpuid));
+	*size = sizeof(*out);
+	free(x);
+	return 1;
 }
 
 /* Context: main thread, which alone ends clients. */
@@ -206,6 +323,9 @@ bool debug_serve(struct machine *m, struct conn *c)
 		break;
 	case PROTO_DEBUG_FAULT:
 		msg.status = client ? fault(client, &msg) : 0;
+		break;
+	case PROTO_DEBUG_EXEC:
+		msg.status = tell_exec(m, &msg, &size);
 		break;
 	default:
 		return false;

@@ -150,10 +150,12 @@ static void *exec_thread(void *arg)
  */
 void exec_start(struct machine *m, pid_t pid, const struct proto_exec *exec, int private_fd)
 {
-	struct exec *x = calloc(1, sizeof(*x));
+	/* then the private socket closes without another word, as for a dead daemon */
+	bool taken = debug_takes_exec(m, pid, exec);
+	struct exec *x = taken ? NULL : calloc(1, sizeof(*x));
 	pthread_attr_t attr;
 	pthread_t thread;
-	int ret = ENOMEM;
+	int ret = taken ? 0 : ENOMEM;
 
 	if (x) {
 		x->machine = m;

@@ -179,8 +179,10 @@ static void conn_ready(struct machine *m, struct source *s, uint32_t events)
 	int ret;
 
 	if (c->debug) {
-		if (!debug_serve(m, c))
+		if (!debug_serve(m, c)) {
 			conn_end(m, c);
+			debug_ended(m);
+		}
 		return;
 	}
 	ret = receive(s->fd, &r);
@@ -337,5 +339,6 @@ int loop_run(struct machine *m)
 		client_end(m->clients);
 	while (m->conns)
 		conn_end(m, m->conns);
+	debug_ended(m);
 	return ret;
 }

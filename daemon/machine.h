@@ -25,6 +25,7 @@
 #include <sys/types.h>
 
 struct machine;
+struct debug_exec;
 struct enclave;
 struct client;
 struct exec;
@@ -51,6 +52,7 @@ struct conn {
 	bool command;
 	bool private; /* the machine ends with it */
 	bool debug; /* a debugger's, see debug.c */
+	pid_t debugger; /* whose */
 };
 struct conn *conn_add(struct machine *m, int fd, bool command, bool private);
 
@@ -278,6 +280,8 @@ void exec_start(struct machine *m, pid_t pid, const struct proto_exec *exec, int
 void exec_failed(struct machine *m, pid_t pid, const struct proto_exec *exec, int private_fd);
 void debug_start(struct machine *m, pid_t pid, int fd);
 bool debug_serve(struct machine *m, struct conn *c);
+bool debug_takes_exec(struct machine *m, pid_t pid, const struct proto_exec *exec);
+void debug_ended(struct machine *m);
 void control_message(struct machine *m, struct conn *c, const struct proto_msg *msg);
 char *control_stat(struct machine *m, bool text);
 int sock_send(int sock, const struct proto_msg *msg, const void *text, size_t size, const int *fds,
@@ -314,6 +318,7 @@ struct machine {
 	int lock_fd, dir_fd;
 	char socket_path[112];
 	struct conn *conns;
+	struct debug_exec *debug_execs; /* of processes that debuggers trace; main thread */
 	int recheck_ms; /* until enclave_recheck(), 0: not needed */
 	uint64_t recheck_at; /* when that is, CLOCK_MONOTONIC in ms */
 	pthread_cond_t settled; /* with lock: see enclave_settle() */

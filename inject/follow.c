@@ -23,32 +23,43 @@ int inject_seize(const struct inject_target *t)
 	return 0;
 }
 
-/* At the exec event. */
-static int at_exec(pid_t pid, const struct inject_target *t, const struct proto_exec *exec,
-		   const char **what)
+/* At the exec event: stages 3 to 7, but for the end of tracing. */
+static int inject_stopped(struct remote *r, const struct proto_exec *exec, const char **what)
 {
-	struct remote r = {.pid = pid, .proc = t->proc, .same_ns = t->same_ns, .mem = -1};
 	char path[64];
 	int status, ret;
 
 	/* on to the end of execve, which still writes RAX */
-	if (ptrace(PTRACE_SYSCALL, pid, 0, 0) < 0 || remote_wait(pid, &status) < 0 ||
-	    ptrace(PTRACE_GETREGS, pid, 0, &r.regs) < 0) {
+	if (ptrace(PTRACE_SYSCALL, r->pid, 0, 0) < 0 || remote_wait(r->pid, &status) < 0 ||
+	    ptrace(PTRACE_GETREGS, r->pid, 0, &r->regs) < 0) {
 		*what = "it died in exec";
 		return -ESRCH;
 	}
-	r.regs.orig_rax = ~0ull;
-	if (r.regs.cs != CS_64BIT) {
+	r->regs.orig_rax = ~0ull;
+	if (r->regs.cs != CS_64BIT)
 		/* not for this agent: the filter lets all calls pass but execve */
+		return 2;
+	snprintf(path, sizeof(path), "/proc/%d/mem", r->proc);
+	r->mem = open(path, O_RDWR | O_CLOEXEC);
+	ret = r->mem < 0 ? -errno : inject_now(r, exec, what);
+	if (r->mem >= 0)
+		close(r->mem);
+	return ret;
+}
+
+static int at_exec(pid_t pid, const struct inject_target *t, const struct proto_exec *exec,
+		   const char **what)
+{
+	struct remote r = {.pid = pid, .proc = t->proc, .same_ns = t->same_ns, .mem = -1};
+	int ret = inject_stopped(&r, exec, what);
+
+	if (ret == -ESRCH && !r.regs.cs)
+		return ret;
+	if (ret == 2) {
 		word_foreign(pid, t->proc, exec->flags & PROTO_EXEC_FILTERED);
 		ptrace(PTRACE_DETACH, pid, 0, 0);
 		return 2;
 	}
-	snprintf(path, sizeof(path), "/proc/%d/mem", r.proc);
-	r.mem = open(path, O_RDWR | O_CLOEXEC);
-	ret = r.mem < 0 ? -errno : inject_now(&r, exec, what);
-	if (r.mem >= 0)
-		close(r.mem);
 	if (ret < 0) {
 		if (!*what)
 			*what = "its memory cannot be opened";
@@ -67,6 +78,24 @@ static int at_exec(pid_t pid, const struct inject_target *t, const struct proto_
 	else
 		ptrace(PTRACE_DETACH, pid, 0, r.trap_sent ? SIGTRAP : 0);
 	return 1;
+}
+
+int inject_traced(pid_t pid, const struct proto_exec *exec)
+{
+	struct remote r = {.pid = pid, .proc = pid, .mem = -1};
+	const char *what = NULL;
+	int ret = inject_stopped(&r, exec, &what);
+
+	if (ret == 2)
+		word_foreign(pid, pid, exec->flags & PROTO_EXEC_FILTERED);
+	if (!ret)
+		word_privileges(pid, pid);
+	if (ret >= 0 || (ret == -ESRCH && !r.regs.cs))
+		return ret;
+	word_say(pid, pid, "cannot put the agent into process %d: %s (%s)", pid,
+		 what ? what : "its memory cannot be opened", strerror(-ret));
+	kill(pid, SIGKILL);
+	return ret;
 }
 
 /* By itself or another thread, as kill() cannot */

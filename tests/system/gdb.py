@@ -149,16 +149,16 @@ def symbols():
 
 def low_stack():
     # add() of the enclave, called on a stack that lies below the ELRANGE
-    out = gdb([HELLO, HELLO_ELF, HELLO_SIG], 'break greet', 'continue',
-              'swsgx-enclave ' + HELLO_ELF, 'break op_add', 'set $e = e',
-              'set $s = ((long (*)(long, long, int, int, int, long))mmap)(e->base - 0x100000, '
-              '0x40000, 3, 0x22, -1, 0)', 'print $s < e->base', 'set $rsp = $s + 0x3ff00',
-              'print enter($e, 0, (void *)($s + 0x100), (void *)($s + 0x1000))', 'backtrace',
+    out = gdb([HELLO, HELLO_ELF, HELLO_SIG], 'break *call_enclave', 'continue', 'delete',
+              'swsgx-enclave ' + HELLO_ELF, 'break op_add', 'set $e = (struct enclave *)$rdi',
+              'set $s = ((long (*)(long, long, int, int, int, long))mmap)($e->base - 0x100000, '
+              '0x40000, 3, 0x22, -1, 0)', 'print $s < $e->base', 'set $rsp = $s + 0x3ff00',
+              'print call_enclave($e, 0, (void *)($s + 0x100), (char *)$s)', 'backtrace',
               'finish', 'finish', 'info symbol $pc', 'backtrace 3', 'frame 3', 'kill')
     check('frames, where the stack lies below the enclave', out, r'^\$1 = 1$',
           r'stopped while in a function called from GDB', r'^#0 +op_add ', r'^#1 .* enclave_main ',
           r'^#2 .* enclave_entry ', r'^#3 +<signal handler called>',
-          r'^#4 .* __vdso_sgx_enter_enclave ', r'^#5 .* call_vdso ', r'^#\d+ .* main ',
+          r'^#4 .* __vdso_sgx_enter_enclave ', r'^#5 .* call_vdso ', r'<function called from gdb>',
           r'^enclave_entry \+', r'^#0 +enclave_entry ', r'^#1 +<signal handler called>',
           r'^#2 .* __vdso_sgx_enter_enclave ', r'^#3 .* call_vdso ', never=[r'corrupt stack'])
 
@@ -226,6 +226,27 @@ def several():
           r'^Breakpoint 2, 0x', r'^system 7$', r'counted 3$', r'exited normally')
 
 
+def execs():
+    out = gdb([TARGET, 'exec'], 'catch exec', 'continue', 'break ready', 'continue',
+              'break *(%s)' % inside('op_add'), 'continue', 'backtrace', 'info enclaves',
+              'delete', 'continue')
+    check('the process execs', out, r"^Catchpoint 1 \(exec'd ", r'^Breakpoint 2, ready',
+          r'^Breakpoint 3, 0x', r'^#1 .*__vdso_sgx_enter_enclave', r'^#\d+ .* main \(',
+          r'^  thread 1 is inside', r'counted 3$', r'exited normally', never=['refused'])
+    out = gdb(['/bin/sh', '-c', 'exec "$0" exec', TARGET],
+              'set breakpoint pending on', 'break ready', 'continue', 'continue')
+    check('a shell that execs what execs', out, r'is executing new program',
+          r'is executing new program', r'^Breakpoint 1, ready', r'counted 3$', r'exited normally',
+          never=['refused'])
+    out = gdb([TARGET, 'children'], 'set follow-fork-mode child', *TO_READY, 'continue')
+    check('into a fork child', out, r'Attaching after .* fork to', r'exited with code 05')
+    out = gdb(['/bin/sh', '-c', '"$0" once; exit 3', TARGET], 'set follow-fork-mode child',
+              'set breakpoint pending on', 'break ready', 'continue',
+              'break *(%s)' % inside('op_add'), 'continue', 'delete', 'continue')
+    check('into a child that execs', out, r'is executing new program', r'Breakpoint 1.*, ready',
+          r'Breakpoint 2, 0x', r'counted 3$', r'exited normally', never=['refused'])
+
+
 def attach():
     program = subprocess.Popen([SWSGX, 'run', '--stop', '--', TARGET, 'once'],
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
@@ -248,7 +269,7 @@ def main():
         print('1..0 # SKIP gdb is not installed')
         return 0
     cases = [plain_program, terminal, debug_enclave, border, symbols, low_stack, production_enclave,
-             faults, several, attach]
+             faults, several, execs, attach]
     wanted = sys.argv[6:]
     for case in cases:
         if not wanted or case.__name__ in wanted:

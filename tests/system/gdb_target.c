@@ -120,6 +120,13 @@ static void fault(void)
 	printf("vector %u\n", op.run.exception_vector);
 }
 
+static void exec(const char *self)
+{
+	/* one that fails, first */
+	CHECK_EQ(execl("/", "/", NULL), -1);
+	execl(self, self, "once", NULL);
+}
+
 int main(int argc, char **argv)
 {
 	const char *mode = argc > 1 ? argv[1] : "";
@@ -137,7 +144,7 @@ int main(int argc, char **argv)
 	else if (!strcmp(mode, "crash"))
 		crash(NULL);
 	else if (!strcmp(mode, "exec"))
-		execl(argv[0], argv[0], "once", NULL);
+		exec(argv[0]);
 	else
 		return 2;
 	fflush(stdout);

@@ -63,6 +63,7 @@ ssize_t bridge_access(uint64_t addr, void *buf, size_t size, bool write)
 }
 
 EXPORT int swsgx_gdb_started(void);
+EXPORT unsigned swsgx_gdb_execs(void);
 EXPORT int swsgx_gdb_inside(int pid, int tid, uint64_t *out);
 EXPORT int swsgx_gdb_ranges(int pid, uint64_t *out, int max);
 EXPORT uint64_t swsgx_gdb_bridge(int tid, uint64_t rip, uint64_t rsp, uint64_t rbp);
@@ -72,6 +73,12 @@ EXPORT uint64_t swsgx_gdb_bridge_pc(void);
 int swsgx_gdb_started(void)
 {
 	return kill_on_exit;
+}
+
+/* How often has a process exec'ed? */
+unsigned swsgx_gdb_execs(void)
+{
+	return execs;
 }
 
 /* A thread in enclave mode: TCS, RIP, RSP, RBP outside.  Return: 1; 0: it is not. */

@@ -39,6 +39,8 @@ struct real {
 };
 extern struct real real;
 
+extern bool passing; /* the library's own calls: the wrappers do nothing */
+extern unsigned execs; /* that were followed */
 extern bool show_agent; /* swsgx gdb --agent: hide nothing */
 extern bool kill_on_exit; /* gdb started the program, and takes it along */
 
@@ -86,6 +88,8 @@ struct proc_inside {
 };
 /* False: the thread is not in enclave mode. */
 bool proc_inside(struct proc *p, pid_t tid, struct proc_inside *in);
+/* At the exec event: put the agent into the new image, as the daemon does elsewhere. */
+void proc_exec(struct proc *p);
 /* Ask the machine to bring a page.  True: it is there. */
 bool proc_encl_fault(struct proc *p, uint64_t addr, uint32_t access);
 

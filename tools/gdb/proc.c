@@ -8,6 +8,8 @@
  */
 #include "lib.h"
 
+#include <inject/cpuid.h>
+#include <inject/inject.h>
 #include <proto/msg.h>
 
 #include <errno.h>
@@ -447,6 +449,30 @@ ssize_t proc_encl_access(struct proc *p, const struct proto_debug_range *r, uint
 	if (!write)
 		memcpy(buf, msg.data, (size_t)n);
 	return n;
+}
+
+/**
+ * proc_exec() - it is at its exec event
+ * @p: process
+ *
+ * Its agent has asked the daemon, which leaves the injection to the tracer.
+ */
+void proc_exec(struct proc *p)
+{
+	struct proto_debug msg = {.op = PROTO_DEBUG_EXEC};
+	struct proto_debug_exec due;
+
+	/* the machine is the old image's: what has no agent may have had one */
+	p->memory_of = 0;
+	if (p->sock >= 0 && ask(p, &msg) == 1) {
+		memcpy(&due, msg.data, sizeof(due));
+		passing = true;
+		inject_cpuid_view(due.cpuid_view, sizeof(due.cpuid_view));
+		(void)inject_traced(p->pid, &due.exec);
+		passing = false;
+		execs++;
+	}
+	proc_renew(p);
 }
 
 /**

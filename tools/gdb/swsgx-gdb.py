@@ -12,6 +12,7 @@ import gdb
 import gdb.unwinder
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+AGENT, VDSO = 0x7e9000000000, 0x100000  # PROTO_AGENT_BASE, PROTO_AGENT_VDSO
 DEBUG = 2  # ATTRIBUTES.DEBUG
 TCS_OENTRY = 32
 RANGES_MAX = 1024
@@ -201,6 +202,17 @@ def agent_symbols():
             return
 
 
+def at_stop(event):
+    """gdb looks for the vDSO when it starts or attaches; after an exec we tell it."""
+    global execs
+    if LIB.swsgx_gdb_execs() != execs:
+        execs = LIB.swsgx_gdb_execs()
+        try:
+            gdb.execute('add-symbol-file-from-memory %#x' % (AGENT + VDSO), to_string=True)
+        except gdb.error:
+            pass  # not an agent's process
+
+
 def at_exit(event):
     """gdb only lets go of what it is attached to; what it started ends with it."""
     if not LIB.swsgx_gdb_started():
@@ -213,4 +225,6 @@ def at_exit(event):
 gdb.unwinder.register_unwinder(None, Unwinder(), replace=True)
 InfoEnclaves()
 SwsgxEnclave()
+execs = 0
+gdb.events.stop.connect(at_stop)
 gdb.events.gdb_exiting.connect(at_exit)

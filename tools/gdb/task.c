@@ -20,6 +20,7 @@
 #include <sgx/arch.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,8 +33,10 @@
 #define ENCLU_BYTES 0xd7010fu
 #define SYSCALL_LEN 2
 
-/* A fault that the machine has solved may come again; one that so many times have not */
-#define FAULT_TRIES 3u
+/* So often the same fault, and nothing else of the thread: the agent is asked */
+#define FAULT_TRIES 64u
+/* So often a fault where there is a page: a write, that the EPCM refuses */
+#define FAULT_WRITES 4u
 
 struct task {
 	struct task *next;
@@ -43,7 +46,7 @@ struct task {
 	bool in_sigreturn;
 	uint64_t retry_rip; /* through a page fault: the instruction is to be run again */
 	uint64_t fault_rip, fault_addr; /* of the last event, if it was such a fault */
-	uint32_t fault_tries;
+	uint32_t fault_tries, fault_writes;
 	int shown_sig; /* the program's own fault that gdb was shown last */
 	uint64_t shown_rip;
 };
@@ -215,32 +218,61 @@ enum verdict {
 	AGAIN, /* solved: run the access again */
 };
 
-/* A fault on an enclave's addresses: a page that is not there yet, or a real one? */
+/*
+ * Is there a PTE?  Then what faulted was a write; or another thread's fault has
+ * brought the page meanwhile.
+ */
+static bool is_mapped(const struct task *t, uint64_t addr)
+{
+	char path[32];
+	uint64_t entry = 0;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/pagemap", t->pid);
+	fd = real.open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	if (real.pread(fd, &entry, sizeof(entry), (off_t)(addr >> SGX_PAGE_SHIFT) * 8) !=
+	    (ssize_t)sizeof(entry))
+		entry = 0;
+	real.close(fd);
+	return entry >> 63;
+}
+
+/*
+ * A fault on an enclave's addresses: a page that is not there yet, or a real one?
+ * The machine says; where it cannot, or says the same again and again, the agent,
+ * which knows all of the fault.
+ */
 static enum verdict enclave_fault(struct task *t, struct proc *p, int sig, uint64_t rip,
 				  uint64_t addr)
 {
-	uint32_t access;
+	uint32_t access = 0;
+	bool again = rip == t->fault_rip && addr == t->fault_addr;
 
-	if (rip != t->fault_rip || addr != t->fault_addr)
-		t->fault_tries = 0;
 	t->fault_rip = rip;
 	t->fault_addr = addr;
-	/* nobody says whether it was a write: that is tried second */
-	if (t->fault_tries)
-		access = SGX_PF_W;
-	else
-		access = rip >> SGX_PAGE_SHIFT == addr >> SGX_PAGE_SHIFT ? SGX_PF_I : 0;
-	switch (t->fault_tries++) {
-	case 0:
-	case 1:
-		if (sig == SIGBUS && p->sock != -2 && proc_encl_fault(p, addr, access))
-			return AGAIN;
-		return sig == SIGBUS && p->sock >= 0 ? PROGRAM : AGENT;
-	case 2:
+	t->fault_tries = again ? t->fault_tries + 1 : 0;
+	t->fault_writes = again ? t->fault_writes : 0;
+	if (sig == SIGSEGV)
+		return again ? PROGRAM : AGENT;
+	if (t->fault_tries == FAULT_TRIES || p->sock == -2) {
+		t->fault_rip = 0;
 		return AGENT;
-	default:
-		return PROGRAM;
 	}
+	if (is_mapped(t, addr)) {
+		/* not the first time, and not as long as it may be a race */
+		t->fault_writes++;
+		if (!again || proc_encl_fault(p, addr, SGX_PF_W) || t->fault_writes < FAULT_WRITES)
+			return AGAIN;
+		return p->sock >= 0 ? PROGRAM : AGENT;
+	}
+	t->fault_writes = 0;
+	if (rip >> SGX_PAGE_SHIFT == addr >> SGX_PAGE_SHIFT)
+		access = SGX_PF_I;
+	if (proc_encl_fault(p, addr, access))
+		return AGAIN;
+	return p->sock >= 0 ? PROGRAM : AGENT;
 }
 
 static enum verdict classify(struct task *t, struct proc *p, int sig,
@@ -409,7 +441,7 @@ bool task_event(pid_t tid, int *status)
 	if (event == PTRACE_EVENT_EXEC) {
 		t->through = false;
 		t->pid = tid;
-		proc_renew(p);
+		proc_exec(p);
 	} else if (event == PTRACE_EVENT_FORK || event == PTRACE_EVENT_VFORK) {
 		forked(t, p, event == PTRACE_EVENT_VFORK);
 	}

@@ -18,7 +18,8 @@
 #define EXPORT __attribute__((visibility("default")))
 
 struct real real;
-bool show_agent, kill_on_exit;
+unsigned execs;
+bool passing, show_agent, kill_on_exit;
 
 /* Descriptors of /proc/PID/mem: pid by number, 0 for others */
 #define FD_MAX 4096
@@ -80,7 +81,7 @@ static pid_t mem_path(const char *path)
 static int opened(const char *path, int fd)
 {
 	if (fd >= 0 && fd < FD_MAX)
-		mem_pid[fd] = mem_path(path);
+		mem_pid[fd] = passing ? 0 : mem_path(path);
 	return fd;
 }
 
@@ -205,6 +206,8 @@ EXPORT long ptrace(enum __ptrace_request request, ...)
 	addr = va_arg(ap, void *);
 	data = va_arg(ap, void *);
 	va_end(ap);
+	if (passing)
+		return real.ptrace((int)request, pid, addr, data);
 	switch ((int)request) {
 	case PTRACE_PEEKTEXT:
 	case PTRACE_PEEKDATA:
@@ -237,6 +240,9 @@ EXPORT pid_t waitpid(pid_t pid, int *status, int options)
 {
 	int mine = 0;
 	pid_t got;
+
+	if (passing)
+		return real.waitpid(pid, status, options);
 
 	do
 		got = real.waitpid(pid, &mine, options);

@@ -45,4 +45,16 @@ int inject_seize(const struct inject_target *t);
 int inject_follow(const struct inject_target *t, const struct proto_exec *exec,
 		  const atomic_bool *failed, const char **what);
 
+/**
+ * inject_traced() - inject into a tracee that is another's
+ * @pid:	stopped at its exec event; the caller is its tracer, in its PID namespace
+ * @exec:	the state that survives
+ *
+ * The tracee stays stopped, at the program's first instruction.
+ *
+ * Return: 0; 2 not a program for the agent; -errno: it was killed with a message on
+ * its stderr, or has died.
+ */
+int inject_traced(pid_t pid, const struct proto_exec *exec);
+
 #endif

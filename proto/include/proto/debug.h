@@ -7,6 +7,9 @@
 #ifndef PROTO_DEBUG_H
 #define PROTO_DEBUG_H
 
+#include <proto/agent.h>
+#include <proto/msg.h>
+
 #include <stdint.h>
 
 enum proto_debug_op {
@@ -20,6 +23,11 @@ enum proto_debug_op {
 	 * status 1: the page is there now; 0: the fault is the program's
 	 */
 	PROTO_DEBUG_FAULT,
+	/*
+	 * A process at its exec event, whose tracer the sender is.  status 1 and data:
+	 * struct proto_debug_exec, to be injected; 0: not one of the machine's
+	 */
+	PROTO_DEBUG_EXEC,
 };
 
 #define PROTO_DEBUG_DATA 4096u
@@ -34,6 +42,12 @@ struct proto_debug {
 	uint8_t data[PROTO_DEBUG_DATA];
 };
 
+/* What the daemon would inject with, were it the tracer */
+struct proto_debug_exec {
+	struct proto_exec exec;
+	uint8_t cpuid_view[PROTO_PARAM_VIEW_SIZE];
+};
+
 /* A run of mappings of one enclave */
 struct proto_debug_range {
 	uint64_t start, end;
@@ -41,5 +55,7 @@ struct proto_debug_range {
 	uint64_t attributes; /* SECS.ATTRIBUTES */
 	uint64_t encl; /* inode number of its file */
 };
+
+_Static_assert(sizeof(struct proto_debug_exec) <= PROTO_DEBUG_DATA, "room for an exec");
 
 #endif
