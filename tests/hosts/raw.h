@@ -147,6 +147,24 @@ struct raw_case {
 	int death; /* the signal that ends it */
 };
 extern const struct raw_case raw_cases[];
+void check_nop(void);
+uint64_t xfrm_offered(void);
+/* raw_signals.c */
+extern volatile uint64_t flag, ready;
+void count_body(struct tcb *t); /* counts until flag is set, after setting ready */
+void wait_for(volatile uint64_t *word, uint64_t value);
+void send(struct tcb *to, int sig);
+void case_enclu_faults(void);
+void case_async(void);
+void case_async_avx(void);
+void case_async_threads(void);
+void case_work_one(void);
+void case_work_threads(void);
+void case_interrupted_ocall(void);
+void case_process_signal(void);
+void case_thread_exit(void);
+void case_exit_group_inside(void);
+void case_killed_inside(void);
 extern const char *raw_dir; /* where the program is, with '/' */
 
 #pragma GCC visibility pop
