@@ -365,10 +365,9 @@ static uint32_t exit_info(const struct lp_secs *secs, const struct lp_event *eve
 	return SGX_EXITINFO_VALID_BIT | type | event->vector;
 }
 
-void lp_aex(struct lp_state *lp, struct sgx_gprsgx *gpr, struct sgx_exinfo *exinfo,
-	    const struct lp_event *event, struct lp_gprs *regs)
+void lp_aex_save(struct lp_state *lp, struct sgx_gprsgx *gpr, struct sgx_exinfo *exinfo,
+		 const struct lp_event *event, struct lp_gprs *regs)
 {
-	struct sgx_tcs_slot *tcs = lp->tcs;
 	uint64_t rflags = regs->rflags;
 
 	/*
@@ -391,9 +390,21 @@ void lp_aex(struct lp_state *lp, struct sgx_gprsgx *gpr, struct sgx_exinfo *exin
 	regs->rbp = gpr->urbp;
 	regs->rflags = rflags & ~RFLAGS_SYNTHETIC;
 	restore_outside(lp, regs);
+}
+
+void lp_aex_commit(struct lp_state *lp)
+{
+	struct sgx_tcs_slot *tcs = lp->tcs;
 
 	/* Push the SSA stack. */
 	__atomic_store_n(&tcs->cssa, tcs->cssa + 1, __ATOMIC_RELAXED);
 	__atomic_fetch_add(&tcs->aexs, 1, __ATOMIC_RELAXED);
 	leave_slot(lp);
+}
+
+void lp_aex(struct lp_state *lp, struct sgx_gprsgx *gpr, struct sgx_exinfo *exinfo,
+	    const struct lp_event *event, struct lp_gprs *regs)
+{
+	lp_aex_save(lp, gpr, exinfo, event, regs);
+	lp_aex_commit(lp);
 }

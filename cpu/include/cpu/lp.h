@@ -230,6 +230,20 @@ struct cpu_result lp_eexit(struct lp_state *lp, struct lp_gprs *regs) CPU_MUST_C
 void lp_aex(struct lp_state *lp, struct sgx_gprsgx *gpr, struct sgx_exinfo *exinfo,
 	    const struct lp_event *event, struct lp_gprs *regs);
 
+/**
+ * lp_aex_save() - its first half: @gpr, @exinfo and @regs
+ *
+ * Still inside, and nothing that cannot be done again: what is at @gpr may be a
+ * copy, which goes to the SSA before lp_aex_commit().
+ */
+void lp_aex_save(struct lp_state *lp, struct sgx_gprsgx *gpr, struct sgx_exinfo *exinfo,
+		 const struct lp_event *event, struct lp_gprs *regs);
+
+/**
+ * lp_aex_commit() - its second: CSSA goes up by one and the slot is freed
+ */
+void lp_aex_commit(struct lp_state *lp);
+
 /*
  * XSAVE images: standard (non-compacted) format, as in signal frames and SSA.
  *
