@@ -327,7 +327,7 @@ void sig_flush(struct agent_thread *t, agent_ucontext *uc);
 void sig_push(struct agent_thread *t, uint64_t takes);
 void sig_takes(struct agent_thread *t, uint64_t takes);
 void sig_discard(struct agent_sigtable *table, int sig);
-void sig_forward_decode(agent_siginfo *info);
+int sig_forward_decode(int sig, agent_siginfo *info);
 uint64_t sig_pending_set(const struct agent_thread *t);
 void sig_thread_exit(struct agent_thread *t);
 /* fork: nothing is pending in the child, and nobody holds its lock */

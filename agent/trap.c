@@ -55,10 +55,21 @@ bool agent_in_text(uint64_t rip)
 }
 
 /*
+ * A page fault?  Where the kernel itself refuses a frame, the trap number is that of
+ * some earlier fault.
+ */
+static bool is_page_fault(int sig, const agent_siginfo *info, const struct sigcontext_64 *regs)
+{
+	return (sig == SIGSEGV || sig == SIGBUS) && regs->trapno == SGX_VEC_PF &&
+	       info->si_code != SI_KERNEL;
+}
+
+/*
  * A fault of the agent's own: on enclave memory that the daemon can bring (an
  * SSA frame, a buffer of the program's), or in copy.S, which has fix-ups.
  */
-static bool own_fault(struct agent_thread *t, agent_ucontext *uc, int sig)
+static bool own_fault(struct agent_thread *t, agent_ucontext *uc, int sig,
+		      const agent_siginfo *info)
 {
 	struct sigcontext_64 *regs = UC_REGS(uc);
 	uint64_t rip = regs->ip;
@@ -66,7 +77,7 @@ static bool own_fault(struct agent_thread *t, agent_ucontext *uc, int sig)
 
 	if (sig != SIGSEGV && sig != SIGBUS)
 		return false;
-	if (regs->trapno == SGX_VEC_PF &&
+	if (is_page_fault(sig, info, regs) &&
 	    encl_fault(t, uc, sig, regs->cr2, &error_code, t->lp.tcs != NULL) == FAULT_RETRY)
 		return true;
 	if (rip >= (uint64_t)agent_copy_begin && rip < (uint64_t)agent_copy_end)
@@ -110,10 +121,10 @@ static void outside(struct agent_thread *t, agent_ucontext *uc, int sig, agent_s
 			return;
 		}
 	}
-	if (sig == SIGSEGV && regs->trapno == SGX_VEC_PF &&
+	if (sig == SIGSEGV && is_page_fault(sig, info, regs) &&
 	    regs->cr2 >> SGX_PAGE_SHIFT == regs->bx >> SGX_PAGE_SHIFT && enclu_outside(t, uc))
 		return;
-	if ((sig == SIGSEGV || sig == SIGBUS) && regs->trapno == SGX_VEC_PF) {
+	if (is_page_fault(sig, info, regs)) {
 		switch (encl_fault(t, uc, sig, regs->cr2, &error_code, false)) {
 		case FAULT_RETRY:
 			return;
@@ -163,7 +174,7 @@ static void dispatch(struct agent_thread *t, agent_ucontext *uc, int sig, agent_
 	if (!sent && sig == SIGSYS && agent_in_text(regs->ip) && proc_refused(t, uc, info))
 		return;
 	if (nested) {
-		if (!sent && own_fault(t, uc, sig))
+		if (!sent && own_fault(t, uc, sig, info))
 			return;
 		if (!sent)
 			agent_panic(AGENT_PANIC_NESTED, regs->ip);
@@ -189,7 +200,7 @@ static void dispatch(struct agent_thread *t, agent_ucontext *uc, int sig, agent_
 	}
 	if (agent_in_text(regs->ip)) {
 		/* on the program's stack: the plain-call entry */
-		if (!sent && own_fault(t, uc, sig))
+		if (!sent && own_fault(t, uc, sig, info))
 			return;
 		if (!enter_rollback(t, uc))
 			agent_panic(AGENT_PANIC_NESTED, regs->ip);
@@ -253,7 +264,7 @@ struct agent_thread *agent_signal(int sig, agent_siginfo *info, agent_ucontext *
 	    !agent_thread_of((void *)UC_REGS(uc)->sp))
 		sig_unblock_faults(t);
 	if (info->si_code < 0)
-		sig_forward_decode(info);
+		sig = sig_forward_decode(sig, info);
 	dispatch(t, uc, sig, info);
 	return is_nested(uc) || proc_in_clone_slot(UC_REGS(uc)->ip) || t->dying ? NULL : t;
 }

@@ -223,6 +223,9 @@ static bool restore_fpstate(agent_ucontext *uc, uint64_t addr)
 	if (!copy_in(&sw, addr + offsetof(struct _fpstate_64, sw_reserved), sizeof(sw)))
 		return false;
 	theirs = sw.magic1 == FP_XSTATE_MAGIC1 ? sw.extended_size : 512;
+	/* what else is wrong with it the kernel finds, when it restores ours */
+	if (addr & (theirs == size && size > 512 ? 63 : 15))
+		return false;
 	if (theirs == size)
 		return copy_in(fp, addr, size - FP_XSTATE_MAGIC2_SIZE);
 	/* a frame that the program made: x87 and SSE only */

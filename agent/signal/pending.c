@@ -39,6 +39,7 @@
  */
 #define SI_FORWARDED	(-0x5357)
 #define FORWARD_MAGIC	0x73776678
+#define FORWARD_SIG_AT	9
 #define FORWARD_CODE_AT 10
 #define FORWARD_MARK_AT 11
 
@@ -78,23 +79,42 @@ static bool forward_to(uint32_t tid, int sig, const agent_siginfo *info)
 	agent_siginfo copy = *info;
 	int32_t *words = (int32_t *)&copy;
 
+	words[FORWARD_SIG_AT] = sig;
 	words[FORWARD_CODE_AT] = info->si_code;
 	words[FORWARD_MARK_AT] = FORWARD_MAGIC;
 	copy.si_code = SI_FORWARDED;
+	/*
+	 * The kernel keeps one SIGSYS for a thread: one of ours would take the place
+	 * of that of a trapped call.  A fault's SIGFPE comes again by itself.
+	 */
+	if (sig == SIGSYS)
+		sig = SIGFPE;
 	return sys4(__NR_rt_tgsigqueueinfo, sys0(__NR_getpid), tid, sig, &copy) == 0;
 }
 
-/* Others could send such a one too: never one that looks like the kernel's. */
-void sig_forward_decode(agent_siginfo *info)
+/**
+ * sig_forward_decode() - undo what forward_to() did
+ * @sig:	number of the signal as it came
+ * @info:	what came with it
+ *
+ * Others could send such a one too: it never becomes one that looks like the
+ * kernel's, nor one that is not of the six.
+ *
+ * Return: its true number.
+ */
+int sig_forward_decode(int sig, agent_siginfo *info)
 {
 	int32_t *words = (int32_t *)info;
 
 	if (info->si_code != SI_FORWARDED || words[FORWARD_MARK_AT] != FORWARD_MAGIC ||
-	    words[FORWARD_CODE_AT] > 0)
-		return;
+	    words[FORWARD_CODE_AT] > 0 || sig_own_index(words[FORWARD_SIG_AT]) < 0)
+		return sig;
+	info->si_signo = words[FORWARD_SIG_AT];
 	info->si_code = words[FORWARD_CODE_AT];
+	words[FORWARD_SIG_AT] = 0;
 	words[FORWARD_CODE_AT] = 0;
 	words[FORWARD_MARK_AT] = 0;
+	return info->si_signo;
 }
 
 void sig_arrived(struct agent_thread *t, int sig, const agent_siginfo *info)
@@ -265,7 +285,7 @@ void sig_thread_exit(struct agent_thread *t)
 	agent_unlock(&t->sigtable->lock);
 	sys4(__NR_rt_sigprocmask, SIG_BLOCK, &six, 0, 8);
 	while ((sig = sys4(__NR_rt_sigtimedwait, &six, &info, &none, 8)) > 0) {
-		sig_forward_decode(&info);
+		sig = sig_forward_decode((int)sig, &info);
 		sig_arrived(t, (int)sig, &info);
 	}
 	sig_settle(t);

@@ -86,15 +86,20 @@ long sig_do_sigtimedwait(struct agent_thread *t, agent_ucontext *uc)
 		left = time;
 		args[2] = (uint64_t)&left;
 	}
-	do {
+	for (;;) {
 		ret = sig_window_masked(t, uc, args, NULL, set | ~sig_mask_of(t, uc));
-		if (ret == AGENT_WINDOW_AGAIN && ts_addr)
+		/* an error, the call's number, or a signal */
+		if (ret != AGENT_WINDOW_AGAIN && (ret <= 0 || ret > 64))
+			return ret;
+		if (ret > 0) {
+			ret = sig_forward_decode((int)ret, &info);
+			if (set & SIGBIT(ret))
+				break;
+			sig_arrived(t, (int)ret, &info);
+		}
+		if (ts_addr)
 			left = time_left(&start, &time);
-	} while (ret == AGENT_WINDOW_AGAIN);
-	/* a signal, an error, or the call's number */
-	if (ret <= 0 || ret > 64)
-		return ret;
-	sig_forward_decode(&info);
+	}
 	if (info_addr && !copy_out(info_addr, &info, sizeof(info)))
 		return -EFAULT;
 	return ret;

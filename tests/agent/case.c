@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "case.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <stdarg.h>
 
@@ -99,6 +100,28 @@ void in_child(const char *what, void (*fn)(void))
 		_exit(0);
 	}
 	say_status(what, pid);
+}
+
+void wait_state(pid_t pid, char state)
+{
+	char path[64], buf[512], *paren;
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	for (;;) {
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		must(fd >= 0);
+		n = read(fd, buf, sizeof(buf) - 1);
+		must(n > 0);
+		close(fd);
+		buf[n] = '\0';
+		paren = strrchr(buf, ')');
+		must(paren != NULL);
+		if (paren[2] == state)
+			return;
+		usleep(200);
+	}
 }
 
 const char *beside(const char *name)

@@ -67,6 +67,8 @@ bool blocked(int sig);
 void say_status(const char *what, pid_t pid);
 /* Run fn in a forked child and say how it ended */
 void in_child(const char *what, void (*fn)(void));
+/* Wait until the kernel says 'S' (asleep), 'T' (stopped) … of a process' first thread */
+void wait_state(pid_t pid, char state);
 /* Path of a program that stands beside this one; static buffer */
 const char *beside(const char *name);
 

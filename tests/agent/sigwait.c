@@ -161,7 +161,7 @@ static void arrives(int sig, bool block_it)
 	pid = fork();
 	must(pid >= 0);
 	if (pid == 0) {
-		usleep(5000);
+		wait_state(parent, 'S');
 		kill(parent, sig);
 		_exit(0);
 	}
@@ -199,7 +199,7 @@ static void interrupted(int sig, int flags)
 	pid = fork();
 	must(pid >= 0);
 	if (pid == 0) {
-		usleep(5000);
+		wait_state(parent, 'S');
 		kill(parent, sig);
 		_exit(0);
 	}
@@ -233,9 +233,9 @@ static void goes_on(int sig, bool ignored)
 	pid = fork();
 	must(pid >= 0);
 	if (pid == 0) {
-		usleep(4000);
+		wait_state(parent, 'S');
 		kill(parent, sig);
-		usleep(4000);
+		wait_state(parent, 'S');
 		kill(parent, SIGUSR2);
 		_exit(0);
 	}
@@ -349,7 +349,7 @@ static long wait_with(enum call call, const sigset_t *mask, bool ready, const st
 /* The handler runs under the call's mask, and its context has the mask before. */
 static void mask_in_handler(int sig)
 {
-	const struct timespec ts = {5, 0};
+	const struct timespec ts = {20, 0};
 	sigset_t set;
 
 	catch_info(sig, looking, SA_RESTART);
@@ -382,7 +382,7 @@ CASE(wait_mask_trap)
 /* Arriving in the middle, from a child */
 static void mask_arrives(int sig)
 {
-	const struct timespec ts = {5, 0};
+	const struct timespec ts = {20, 0};
 	pid_t parent = getpid(), pid;
 	sigset_t set;
 
@@ -394,7 +394,7 @@ static void mask_arrives(int sig)
 		pid = fork();
 		must(pid >= 0);
 		if (pid == 0) {
-			usleep(4000);
+			wait_state(parent, 'S');
 			kill(parent, sig);
 			_exit(0);
 		}
@@ -423,7 +423,7 @@ CASE(wait_mask_sys_arrives)
 /* What is ready comes first: the signal stays pending. */
 static void ready_wins(int sig)
 {
-	const struct timespec ts = {5, 0};
+	const struct timespec ts = {20, 0};
 	sigset_t set;
 
 	catch_info(sig, looking, 0);
@@ -580,7 +580,7 @@ CASE(wait_time_left)
 /* Signals of both kinds pending when a mask lets all in */
 CASE(wait_mask_many)
 {
-	const struct timespec ts = {5, 0};
+	const struct timespec ts = {20, 0};
 	sigset_t set;
 
 	catch_info(SIGTRAP, looking, 0);
