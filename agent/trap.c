@@ -256,6 +256,8 @@ struct agent_thread *agent_signal(int sig, agent_siginfo *info, agent_ucontext *
 		replay(t, uc, sig, info);
 		return NULL;
 	}
+	if (!is_nested(uc))
+		t->dying = 0; /* it did not: the first process of a namespace */
 	/*
 	 * The kernel blocks the two while their handler runs, so that senders can
 	 * nest it once and no deeper.  The outermost may itself fault (copy.S).

@@ -356,14 +356,14 @@ CASE(handler_never_returns)
 }
 
 /* A handler's change of mask, RIP and registers at once, for one of the agent's own */
-extern char frames_after[];
+static volatile uint64_t after;
 
 static void redirecting(int sig, siginfo_t *info, void *context)
 {
 	ucontext_t *uc = context;
 
 	count++;
-	uc->uc_mcontext.gregs[REG_RIP] = (greg_t)frames_after;
+	uc->uc_mcontext.gregs[REG_RIP] = (greg_t)after;
 	uc->uc_mcontext.gregs[REG_RBX] = 0x1234;
 	uc->uc_mcontext.gregs[REG_R15] = 0x5678;
 	uc->uc_mcontext.fpregs->_xmm[7].element[1] = 0x9abc;
@@ -379,16 +379,19 @@ CASE(context_redirected)
 	uint32_t xmm[4];
 
 	for (int i = 0; i < 2; i++) {
+		long call = SYS_kill, fault = i == 0;
+
 		catch_info(sigs[i], redirecting, 0);
-		__asm__ volatile(
-			"pxor %%xmm7, %%xmm7; xor %%ebx, %%ebx; xor %%r15d, %%r15d;"
-			"test %3, %3; jz 1f; ud2; 1: syscall; ud2;"
-			".globl frames_after; frames_after%=: .set frames_after, frames_after%=;"
-			"mov %%rbx, %0; mov %%r15, %1; movdqu %%xmm7, (%2)"
-			: "=&r"(rbx), "=&r"(r15)
-			: "r"(xmm), "r"(i == 0 ? 1l : 0l), "a"(SYS_kill), "D"((long)getpid()),
-			  "S"(SIGUSR2)
-			: "rbx", "r15", "rcx", "r11", "memory", "xmm7");
+		/* the label's address is kept, for a compiler may copy this */
+		__asm__ volatile("lea 2f(%%rip), %%rcx; mov %%rcx, %[after];"
+				 "pxor %%xmm7, %%xmm7; xor %%ebx, %%ebx; xor %%r15d, %%r15d;"
+				 "test %[fault], %[fault]; jz 1f; ud2; 1: syscall; ud2;"
+				 "2: mov %%rbx, %[rbx]; mov %%r15, %[r15]; movdqu %%xmm7, (%[xmm])"
+				 : [rbx] "=&r"(rbx), [r15] "=&r"(r15), [after] "=m"(after),
+				   "+a"(call)
+				 : [xmm] "r"(xmm), [fault] "r"(fault), "D"((long)getpid()),
+				   "S"((long)SIGUSR2)
+				 : "rbx", "r15", "rcx", "r11", "memory", "xmm7");
 		say("%d: count %d rbx %#llx r15 %#llx xmm %x, blocked %d %d", sigs[i], count,
 		    (unsigned long long)rbx, (unsigned long long)r15, xmm[1], blocked(SIGBUS),
 		    blocked(SIGHUP));
