@@ -54,6 +54,7 @@ int main(int argc, char **argv)
 	struct cpu_measure m;
 	struct image image = {0};
 	const char *why = "";
+	uint8_t *elf;
 	FILE *out;
 
 	if (argc != 4)
@@ -61,11 +62,13 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < LAYOUT_COUNT; i++)
 		if (!strcmp(layouts[i].name, argv[1]))
 			l = &layouts[i];
-	if (!l || !image_parse(&image, read_file(argv[2]))) {
+	elf = read_file(argv[2]);
+	if (!l || !image_parse(&image, elf)) {
 		fprintf(stderr, "mksig: %s, %s: not known\n", argv[1], argv[2]);
 		return 1;
 	}
 	measure(&m, &image, l);
+	free(elf);
 	cpu_sigstruct_init(&sig);
 	sig.date = 0x20261122;
 	sig.miscselect = l->miscselect;
