@@ -42,7 +42,7 @@ while [ $# -gt 0 ]; do
 	case $1 in
 	--rounds) rounds=$2; shift 2 ;;
 	--epc) epc=$2; shift 2 ;;
-	--swsgx) swsgx=$2; shift 2 ;;
+	--swsgx) swsgx=$(realpath -- "$2") || exit 2; shift 2 ;;
 	--cache) cache=$2; shift 2 ;;
 	--timeout) limit=$2; shift 2 ;;
 	--build-only) build_only=1; shift ;;
