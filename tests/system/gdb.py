@@ -218,7 +218,7 @@ def several():
               'continue', 'backtrace', 'thread apply all backtrace 1', 'continue 30', 'delete',
               'continue')
     check('threads', out, r'hit Breakpoint 2, 0x', r'^#1 .*__vdso_sgx_enter_enclave',
-          r'^#\d+ .* start_thread ', r'hit Breakpoint 2, 0x',
+          r'^#\d+ .* thread \(arg=', r'hit Breakpoint 2, 0x',
           *[r'thread counted 10$'] * 4, r'exited normally', never=[r'corrupt stack'])
     out = gdb([TARGET, 'children'], *TO_READY, 'break *(%s)' % inside('op_add'), 'continue',
               'delete', 'continue')
