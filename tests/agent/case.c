@@ -24,6 +24,19 @@ void say(const char *fmt, ...)
 	fflush(stdout);
 }
 
+void skip(const char *fmt, ...)
+{
+	va_list ap;
+
+	printf("skip: ");
+	va_start(ap, fmt);
+	vprintf(fmt, ap);
+	va_end(ap);
+	printf("\n");
+	fflush(stdout);
+	_exit(77);
+}
+
 void must_at(bool ok, const char *what, int line)
 {
 	if (ok)

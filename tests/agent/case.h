@@ -51,6 +51,8 @@ void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 		say_ret_ = (long)(call);                           \
 		say("%s: %ld, errno %d", (what), say_ret_, errno); \
 	} while (0)
+/* It cannot be run here, bare or not; run.sh says so */
+void skip(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
 /* Something that must hold to go on: prints what and errno, exits with 3 */
 void must_at(bool ok, const char *what, int line);
 #define must(cond) must_at(cond, #cond, __LINE__)

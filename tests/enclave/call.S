@@ -57,6 +57,9 @@ encl_vdso_call:
 	mov	%rbp, 104(%rcx)
 	pushfq
 	pop	112(%rcx)
+	pushfq			/* AEX leaves the enclave's AC: not for compiled code */
+	andl	$~0x40000, (%rsp)
+	popfq
 	cld
 	.irp	n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
 	movdqu	%xmm\n, 128 + 16 * \n(%rcx)
