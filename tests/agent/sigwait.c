@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <sys/epoll.h>
 #include <sys/select.h>
 #include <sys/signalfd.h>
@@ -618,13 +619,17 @@ CASE(signalfd_among_own)
 }
 
 /* One waits for a signal that all threads block: it gets it, whichever was asked first. */
+static atomic_uint taken;
+
 static void *waiter(void *arg)
 {
 	sigset_t *set = arg;
 	int sig = 0;
 
-	while (sigwait(set, &sig) == 0 && sig != SIGUSR2)
+	while (sigwait(set, &sig) == 0 && sig != SIGUSR2) {
 		say("sigwait %d", sig);
+		taken++;
+	}
 	return NULL;
 }
 
@@ -638,10 +643,10 @@ CASE(sigwait_thread)
 	must(pthread_create(&thread, NULL, waiter, &set) == 0);
 	for (size_t i = 0; i < OWN; i++) {
 		must(kill(getpid(), own[i]) == 0);
-		do
-			must(sigpending(&pending) == 0);
-		while (sigismember(&pending, own[i]));
-		usleep(500);
+		while (taken <= i)
+			usleep(100);
+		must(sigpending(&pending) == 0);
+		must(!sigismember(&pending, own[i]));
 	}
 	kill(getpid(), SIGUSR2);
 	pthread_join(thread, NULL);
