@@ -100,6 +100,30 @@ CASE(sent_during_calls)
 	say("some came %d", count > 0);
 }
 
+/* Is the process in that system call?  What it sleeps in is what the kernel says. */
+static bool in_call(pid_t pid, long nr)
+{
+	char path[64], line[64] = "";
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/syscall", pid);
+	f = fopen(path, "r");
+	if (f) {
+		if (!fgets(line, sizeof(line), f))
+			line[0] = 0;
+		fclose(f);
+	}
+	return atol(line) == nr && line[0] >= '0' && line[0] <= '9';
+}
+
+static void until_in_call(pid_t pid, long nr)
+{
+	while (!in_call(pid, nr)) {
+		must(getppid() == pid);
+		usleep(500);
+	}
+}
+
 /* A call that blocks in the agent's hands, interrupted. */
 static void open_fifo(int sig, int flags)
 {
@@ -114,10 +138,14 @@ static void open_fifo(int sig, int flags)
 	pid = fork();
 	must(pid >= 0);
 	if (pid == 0) {
-		usleep(30000);
+		until_in_call(parent, SYS_openat);
 		kill(parent, sig);
-		usleep(30000);
-		fd = open(name, O_WRONLY | O_NONBLOCK);
+		if (!(flags & SA_RESTART))
+			until_in_call(parent, SYS_wait4);
+		/* begun again, it may not have got there yet */
+		do
+			fd = open(name, O_WRONLY | O_NONBLOCK);
+		while (fd < 0 && errno == ENXIO && (flags & SA_RESTART) && getppid() == parent);
 		_exit(flags & SA_RESTART ? fd < 0 : fd >= 0);
 	}
 	fd = open(name, O_RDONLY);
