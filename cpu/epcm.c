@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "epcm.h"
 
+#include "secs.h"
+
 /**
  * epcm_lock_exclusive() - the SDM's Exclusive access
  *
@@ -82,11 +84,17 @@ void epcm_load(struct epcm_entry *entry, uint64_t secinfo_flags, epc_slot_t secs
 }
 
 /**
- * epcm_clear() - make an entry invalid; its other fields lose their meaning
+ * epcm_remove() - a valid page becomes free
  *
+ * The child count goes down after the entry is invalid: until then the SECS
+ * counts this child, so that no EREMOVE of the SECS can pass this one.
  * Context: the entry is locked exclusively.
  */
-void epcm_clear(struct epcm_entry *entry)
+void epcm_remove(struct cpu_package *pkg, struct epcm_entry *entry, epc_slot_t slot)
 {
 	__atomic_store_n(&entry->valid, 0, __ATOMIC_RELEASE);
+	pkg->mem->drop(pkg->mem_ctx, slot);
+	if (entry->secs != EPC_SLOT_NONE)
+		__atomic_sub_fetch(&secs_get(pkg, entry->secs)->hidden.children, 1,
+				   __ATOMIC_RELEASE);
 }

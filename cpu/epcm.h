@@ -30,7 +30,7 @@ void epcm_set(struct epcm_entry *entry, enum sgx_pt pt, epc_slot_t secs, uint64_
 	      unsigned int rwx);
 void epcm_load(struct epcm_entry *entry, uint64_t secinfo_flags, epc_slot_t secs, uint64_t address,
 	       bool blocked);
-void epcm_clear(struct epcm_entry *entry);
+void epcm_remove(struct cpu_package *pkg, struct epcm_entry *entry, epc_slot_t slot);
 
 /* What an ENCLS operand meets that the EPCM does not allow. */
 static inline struct cpu_result epcm_pf(uint64_t addr)

@@ -71,6 +71,17 @@ struct cpu_result operand_epc(const struct cpu_package *pkg, uint64_t addr, epc_
 	return cpu_done();
 }
 
+/**
+ * operand_epc_aligned() - operand_check(), then operand_epc()
+ */
+struct cpu_result operand_epc_aligned(const struct cpu_package *pkg, uint64_t addr, uint32_t align,
+				      epc_slot_t *slot)
+{
+	struct cpu_result r = operand_check(addr, align);
+
+	return cpu_ok(r) ? operand_epc(pkg, addr, slot) : r;
+}
+
 /* Is this a page that the enclave may use as data, to read or to write? */
 static bool enclave_page_ok(const struct epcm_entry *entry, epc_slot_t secs, uint64_t addr,
 			    bool write)

@@ -19,6 +19,8 @@ struct cpu_result operand_read(const struct cpu_as *as, uint64_t addr, void *cop
 			       uint32_t size) CPU_MUST_CHECK;
 struct cpu_result operand_epc(const struct cpu_package *pkg, uint64_t addr,
 			      epc_slot_t *slot) CPU_MUST_CHECK;
+struct cpu_result operand_epc_aligned(const struct cpu_package *pkg, uint64_t addr, uint32_t align,
+				      epc_slot_t *slot) CPU_MUST_CHECK;
 
 /* ENCLU: memory of the enclave, held (EPCM entry shared) until it is put. */
 struct enclave_operand {

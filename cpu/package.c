@@ -23,12 +23,11 @@ void cpu_package_init(struct cpu_package *pkg, const struct cpu_config *config,
 	/* INIT is EINIT's to set. */
 	pkg->config.attributes &= ~SGX_ATTR_INIT_BIT;
 	memcpy(pkg->fuses, fuses, sizeof(pkg->fuses));
-	memcpy(pkg->report_keyid, boot_random, sizeof(pkg->report_keyid));
 	memcpy(pkg->sgxlepubkeyhash, reset_lepubkeyhash, sizeof(pkg->sgxlepubkeyhash));
 	pkg->feature_control = SGX_FEATURE_CONTROL_LOCKED | SGX_FEATURE_CONTROL_ENABLE;
 	if (config->flc)
 		pkg->feature_control |= SGX_FEATURE_CONTROL_LC;
-	keys_paging(pkg, boot_random);
+	cpu_power_loss(pkg, boot_random);
 	pkg->next_version = 1;
 	pkg->next_eid = 1;
 	pkg->broken = NULL;
@@ -37,18 +36,11 @@ void cpu_package_init(struct cpu_package *pkg, const struct cpu_config *config,
 void cpu_epc_lose(struct cpu_package *pkg, epc_slot_t slot)
 {
 	struct epcm_entry *entry = epcm_get(pkg, slot);
-	bool child;
 
 	while (!epcm_lock_exclusive(&entry->lock))
 		__builtin_ia32_pause();
-	if (entry->valid) {
-		child = entry->secs != EPC_SLOT_NONE;
-		epcm_clear(entry);
-		pkg->mem->drop(pkg->mem_ctx, slot);
-		if (child)
-			__atomic_sub_fetch(&secs_get(pkg, entry->secs)->hidden.children, 1,
-					   __ATOMIC_RELEASE);
-	}
+	if (entry->valid)
+		epcm_remove(pkg, entry, slot);
 	epcm_unlock_exclusive(&entry->lock);
 }
 

@@ -60,19 +60,10 @@ struct debug_exec {
 /* Thread's tracer, as /proc numbers it; 0: none */
 static pid_t tracer_of(const struct inject_target *t)
 {
-	char path[64], line[128];
-	int tracer = 0;
-	FILE *f;
+	char path[64];
 
 	snprintf(path, sizeof(path), "/proc/%d/task/%d/status", t->proc, t->tid);
-	f = fopen(path, "re");
-	if (!f)
-		return 0;
-	while (fgets(line, sizeof(line), f))
-		if (sscanf(line, "TracerPid: %d", &tracer) == 1)
-			break;
-	fclose(f);
-	return tracer;
+	return (pid_t)proc_number(path, "TracerPid:");
 }
 
 static struct debug_exec *take_exec(struct machine *m, pid_t pid)

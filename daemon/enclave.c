@@ -425,19 +425,10 @@ void enclave_counters(struct enclave *e, struct counters *c)
 /* Thread group of a thread; 0: there is no such thread. */
 static pid_t thread_group(uint32_t tid)
 {
-	char path[32], line[128];
-	int tgid = 0;
-	FILE *f;
+	char path[32];
 
 	snprintf(path, sizeof(path), "/proc/%u/status", tid);
-	f = fopen(path, "re");
-	if (!f)
-		return 0;
-	while (fgets(line, sizeof(line), f))
-		if (sscanf(line, "Tgid: %d", &tgid) == 1)
-			break;
-	fclose(f);
-	return tgid;
+	return (pid_t)proc_number(path, "Tgid:");
 }
 
 /**

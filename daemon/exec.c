@@ -35,25 +35,6 @@ static int reply(int fd, enum proto_msg_type type, int status)
 	return sock_send(fd, &msg, NULL, 0, NULL, 0);
 }
 
-/* A number behind a word at the start of a line; 0 where there is none */
-static uint32_t number_of(const char *path, const char *word)
-{
-	size_t n = strlen(word);
-	uint32_t value = 0;
-	char line[128];
-	FILE *f = fopen(path, "re");
-
-	while (f && fgets(line, sizeof(line), f)) {
-		if (strncmp(line, word, n))
-			continue;
-		value = (uint32_t)strtoul(line + n, NULL, 10);
-		break;
-	}
-	if (f)
-		fclose(f);
-	return value;
-}
-
 /* It cannot be traced: say what is in the way, for a line that helps. */
 static void refuse(const struct exec *x, const struct inject_target *t, int error)
 {
@@ -69,8 +50,8 @@ static void refuse(const struct exec *x, const struct inject_target *t, int erro
 
 	why->daemon_pid = (uint64_t)getpid();
 	snprintf(path, sizeof(path), "/proc/%d/status", t->proc);
-	why->tracer = number_of(path, "TracerPid:");
-	why->yama = number_of("/proc/sys/kernel/yama/ptrace_scope", "");
+	why->tracer = proc_number(path, "TracerPid:");
+	why->yama = proc_number("/proc/sys/kernel/yama/ptrace_scope", "");
 	if (why->tracer) {
 		snprintf(path, sizeof(path), "/proc/%u/comm", why->tracer);
 		f = fopen(path, "re");

@@ -271,6 +271,7 @@ void hostcpu_view(struct machine *m);
 
 /* --- pids.c ------------------------------------------------------------------------- */
 
+uint32_t proc_number(const char *path, const char *word);
 pid_t pids_in_proc(pid_t pid);
 int pids_thread(pid_t pid, uint32_t own, struct inject_target *t);
 

@@ -25,6 +25,31 @@
 /* How deep our namespace lies below /proc's; -1: not known yet */
 static atomic_int own_depth = -1;
 
+/**
+ * proc_number() - a number in a file of /proc
+ * @path:	file
+ * @word:	its line begins with that; "": the first line
+ *
+ * Return: it; 0 where there is none.
+ */
+uint32_t proc_number(const char *path, const char *word)
+{
+	size_t n = strlen(word);
+	uint32_t value = 0;
+	char line[128];
+	FILE *f = fopen(path, "re");
+
+	while (f && fgets(line, sizeof(line), f)) {
+		if (strncmp(line, word, n))
+			continue;
+		value = (uint32_t)strtoul(line + n, NULL, 10);
+		break;
+	}
+	if (f)
+		fclose(f);
+	return value;
+}
+
 /* Return: count of numbers, 0 where there is no such process or thread. */
 static int read_nspid(const char *path, pid_t number[DEPTH_MAX])
 {

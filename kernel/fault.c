@@ -44,11 +44,12 @@ enum sgx_fault_verdict sgx_fault(struct sgx_mm *mm, struct sgx_encl *encl, struc
 		verdict = SGX_FAULT_PF;
 		goto out;
 	}
-	if (sgx_epc_poisoned(&encl->sgx->epc, page->epc)) {
-		verdict = SGX_FAULT_MCE;
-		goto out;
-	}
 	if (!epcm_permits(pkg, page->epc, encl->secs, addr, fault->error_code)) {
+		/* a page with a memory error is invalid since it was found */
+		if (sgx_epc_poisoned(&encl->sgx->epc, page->epc)) {
+			verdict = SGX_FAULT_MCE;
+			goto out;
+		}
 		fault->error_code |= SGX_PF_P | SGX_PF_SGX;
 		verdict = SGX_FAULT_PF;
 		goto out;

@@ -291,22 +291,25 @@ void sig_thread_exit(struct agent_thread *t)
 	sig_settle(t);
 }
 
+static void none_pending(struct agent_thread *t)
+{
+	t->pending.set = 0;
+	t->arrived[0].set = 0;
+	t->arrived[1].set = 0;
+}
+
 void sig_forked(struct agent_thread *t)
 {
 	t->sigtable->lock = 0;
 	t->sigtable->shared.set = 0;
-	t->pending.set = 0;
-	t->arrived[0].set = 0;
-	t->arrived[1].set = 0;
+	none_pending(t);
 }
 
 void sig_lend(struct agent_thread *kept, struct agent_thread *t)
 {
 	kept->pending = t->pending;
 	agent_memcpy(kept->arrived, t->arrived, sizeof(kept->arrived));
-	t->pending.set = 0;
-	t->arrived[0].set = 0;
-	t->arrived[1].set = 0;
+	none_pending(t);
 }
 
 void sig_lent_back(struct agent_thread *t, struct agent_thread *kept)

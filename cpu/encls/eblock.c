@@ -52,10 +52,7 @@ struct cpu_result encls_eblock(struct cpu_package *pkg, const struct cpu_as *as,
 	epc_slot_t slot;
 
 	/* RCX is an EPC page. */
-	r = operand_check(regs->rcx, SGX_PAGE_SIZE);
-	if (!cpu_ok(r))
-		return r;
-	r = operand_epc(pkg, regs->rcx, &slot);
+	r = operand_epc_aligned(pkg, regs->rcx, SGX_PAGE_SIZE, &slot);
 	if (!cpu_ok(r))
 		return r;
 

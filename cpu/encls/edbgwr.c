@@ -43,10 +43,7 @@ struct cpu_result encls_edbgwr(struct cpu_package *pkg, const struct cpu_as *as,
 	epc_slot_t slot;
 
 	/* RCX is 8-byte aligned, in the EPC. */
-	r = operand_check(regs->rcx, sizeof(uint64_t));
-	if (!cpu_ok(r))
-		return r;
-	r = operand_epc(pkg, regs->rcx, &slot);
+	r = operand_epc_aligned(pkg, regs->rcx, sizeof(uint64_t), &slot);
 	if (!cpu_ok(r))
 		return r;
 

@@ -49,16 +49,10 @@ struct cpu_result encls_eextend(struct cpu_package *pkg, const struct cpu_as *as
 	struct cpu_result r;
 
 	/* RBX is an EPC page, RCX a 256-byte chunk of one. */
-	r = operand_check(regs->rbx, SGX_PAGE_SIZE);
+	r = operand_epc_aligned(pkg, regs->rbx, SGX_PAGE_SIZE, &secs_slot);
 	if (!cpu_ok(r))
 		return r;
-	r = operand_epc(pkg, regs->rbx, &secs_slot);
-	if (!cpu_ok(r))
-		return r;
-	r = operand_check(regs->rcx, SGX_EEXTEND_SIZE);
-	if (!cpu_ok(r))
-		return r;
-	r = operand_epc(pkg, regs->rcx, &slot);
+	r = operand_epc_aligned(pkg, regs->rcx, SGX_EEXTEND_SIZE, &slot);
 	if (!cpu_ok(r))
 		return r;
 

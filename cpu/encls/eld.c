@@ -95,10 +95,7 @@ static struct cpu_result with_secs(struct cpu_package *pkg, const struct cpu_as 
 	if (!paging_child(SGX_SECINFO_PT(l->pcmd.secinfo.flags)))
 		return load(pkg, as, l);
 
-	r = operand_check(addr, SGX_PAGE_SIZE);
-	if (!cpu_ok(r))
-		return r;
-	r = operand_epc(pkg, addr, &l->secs);
+	r = operand_epc_aligned(pkg, addr, SGX_PAGE_SIZE, &l->secs);
 	if (!cpu_ok(r))
 		return r;
 	entry = epcm_get(pkg, l->secs);
@@ -123,16 +120,10 @@ static struct cpu_result eld(struct cpu_package *pkg, const struct cpu_as *as,
 	r = operand_check(regs->rbx, sizeof(l.pageinfo));
 	if (!cpu_ok(r))
 		return r;
-	r = operand_check(regs->rcx, SGX_PAGE_SIZE);
+	r = operand_epc_aligned(pkg, regs->rcx, SGX_PAGE_SIZE, &l.slot);
 	if (!cpu_ok(r))
 		return r;
-	r = operand_epc(pkg, regs->rcx, &l.slot);
-	if (!cpu_ok(r))
-		return r;
-	r = operand_check(regs->rdx, SGX_VA_SLOT_SIZE);
-	if (!cpu_ok(r))
-		return r;
-	r = operand_epc(pkg, regs->rdx, &va_slot);
+	r = operand_epc_aligned(pkg, regs->rdx, SGX_VA_SLOT_SIZE, &va_slot);
 	if (!cpu_ok(r))
 		return r;
 

@@ -19,10 +19,7 @@ struct cpu_result encls_epa(struct cpu_package *pkg, const struct cpu_as *as, st
 	/* RBX says PT_VA, and RCX is an EPC page. */
 	if (regs->rbx != SGX_PT_VA)
 		return cpu_gp();
-	r = operand_check(regs->rcx, SGX_PAGE_SIZE);
-	if (!cpu_ok(r))
-		return r;
-	r = operand_epc(pkg, regs->rcx, &slot);
+	r = operand_epc_aligned(pkg, regs->rcx, SGX_PAGE_SIZE, &slot);
 	if (!cpu_ok(r))
 		return r;
 

@@ -10,21 +10,6 @@
 #include "../operand.h"
 #include "../secs.h"
 
-/*
- * The child count goes down after the entry is invalid: until then the SECS
- * counts this child, so that no EREMOVE of the SECS can pass this one.
- */
-static void remove_page(struct cpu_package *pkg, struct epcm_entry *entry, epc_slot_t slot)
-{
-	bool child = entry->secs != EPC_SLOT_NONE;
-
-	epcm_clear(entry);
-	pkg->mem->drop(pkg->mem_ctx, slot);
-	if (child)
-		__atomic_sub_fetch(&secs_get(pkg, entry->secs)->hidden.children, 1,
-				   __ATOMIC_RELEASE);
-}
-
 /* Why a page may not be removed; SGX_OK if it may. The entry is held. */
 static enum sgx_code refusal(struct cpu_package *pkg, const struct epcm_entry *entry,
 			     epc_slot_t slot)
@@ -62,10 +47,7 @@ struct cpu_result encls_eremove(struct cpu_package *pkg, const struct cpu_as *as
 	epc_slot_t slot;
 
 	/* RCX is an EPC page. */
-	r = operand_check(regs->rcx, SGX_PAGE_SIZE);
-	if (!cpu_ok(r))
-		return r;
-	r = operand_epc(pkg, regs->rcx, &slot);
+	r = operand_epc_aligned(pkg, regs->rcx, SGX_PAGE_SIZE, &slot);
 	if (!cpu_ok(r))
 		return r;
 
@@ -81,7 +63,7 @@ struct cpu_result encls_eremove(struct cpu_package *pkg, const struct cpu_as *as
 		r = cpu_code(code);
 		goto unlock;
 	}
-	remove_page(pkg, entry, slot);
+	epcm_remove(pkg, entry, slot);
 unlock:
 	epcm_unlock_exclusive(&entry->lock);
 	return r;

@@ -113,11 +113,7 @@ static struct cpu_result write_back(struct cpu_package *pkg, struct epcm_entry *
 	       sizeof(entry->address));
 	if (__atomic_exchange_n(version_slot, version, __ATOMIC_ACQ_REL))
 		code = SGX_ERR_VA_SLOT_OCCUPIED;
-	epcm_clear(entry);
-	pkg->mem->drop(pkg->mem_ctx, slot);
-	if (entry->secs != EPC_SLOT_NONE)
-		__atomic_sub_fetch(&secs_get(pkg, entry->secs)->hidden.children, 1,
-				   __ATOMIC_RELEASE);
+	epcm_remove(pkg, entry, slot);
 	return code == SGX_OK ? cpu_done() : cpu_code(code);
 }
 
@@ -133,16 +129,10 @@ struct cpu_result encls_ewb(struct cpu_package *pkg, const struct cpu_as *as, st
 	r = operand_check(regs->rbx, sizeof(pageinfo));
 	if (!cpu_ok(r))
 		return r;
-	r = operand_check(regs->rcx, SGX_PAGE_SIZE);
+	r = operand_epc_aligned(pkg, regs->rcx, SGX_PAGE_SIZE, &slot);
 	if (!cpu_ok(r))
 		return r;
-	r = operand_epc(pkg, regs->rcx, &slot);
-	if (!cpu_ok(r))
-		return r;
-	r = operand_check(regs->rdx, SGX_VA_SLOT_SIZE);
-	if (!cpu_ok(r))
-		return r;
-	r = operand_epc(pkg, regs->rdx, &va_slot);
+	r = operand_epc_aligned(pkg, regs->rdx, SGX_VA_SLOT_SIZE, &va_slot);
 	if (!cpu_ok(r))
 		return r;
 	/* The version of a VA page is in another VA page. */
