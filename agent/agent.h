@@ -360,6 +360,7 @@ static inline bool agent_in_enclave(const struct agent_thread *t, uint64_t rip)
 	return t->lp.tcs && !agent_in_text(rip);
 }
 /* ENCLU outside enclave mode.  False: the instruction is not ENCLU. */
+void machine_check_info(agent_siginfo *info, uint64_t addr);
 bool enclu_outside(struct agent_thread *t, agent_ucontext *uc);
 /* A signal in enclave mode.  True: nothing is left to deliver. */
 bool enclave_trap(struct agent_thread *t, agent_ucontext *uc, int sig, agent_siginfo *info);
@@ -407,11 +408,14 @@ enum fault_result {
 	FAULT_RETRY, /* run the access again */
 	FAULT_PF, /* #PF, *error_code updated */
 	FAULT_SIGBUS,
+	FAULT_MCE, /* a machine check: SIGBUS, BUS_MCEERR_AR */
 	FAULT_NOT_OURS,
 };
 /* A fault at addr that may be on enclave memory. */
 enum fault_result encl_fault(struct agent_thread *t, agent_ucontext *uc, int sig, uint64_t addr,
 			     uint32_t *error_code, bool enclave_mode);
+/* EENTER or ERESUME found no TCS at addr: RETRY where it was only paged out. */
+enum fault_result encl_fault_tcs(uint64_t addr, uint32_t *error_code);
 long mem_do_mmap(struct agent_thread *t, agent_ucontext *uc);
 long mem_do_munmap(agent_ucontext *uc);
 long mem_do_mlock(struct agent_thread *t, agent_ucontext *uc);

@@ -81,7 +81,8 @@ static bool encl_in_use(const struct agent_encl *e)
 
 static uint64_t tcs_table_size(const struct agent_encl *e)
 {
-	return PAGE_UP((e->secs.size >> SGX_PAGE_SHIFT) * sizeof(struct sgx_tcs_slot));
+	/* one more than pages: its epoch is the enclave's */
+	return PAGE_UP(((e->secs.size >> SGX_PAGE_SHIFT) + 1) * sizeof(struct sgx_tcs_slot));
 }
 
 /* Enclaves that were closed and never mapped, so that no munmap told of their end */
@@ -177,8 +178,10 @@ struct agent_encl *encl_attach(uint64_t id, bool refresh)
 			long map = sys6(__NR_mmap, 0, tcs_table_size(e), PROT_READ | PROT_WRITE,
 					MAP_SHARED | MAP_NORESERVE, fd, 0);
 
-			if (!is_error(map))
+			if (!is_error(map)) {
 				e->tcs = (struct sgx_tcs_slot *)map;
+				e->secs.epoch = &e->tcs[e->secs.size >> SGX_PAGE_SHIFT].epoch;
+			}
 		}
 		__atomic_store_n(&e->created, 1, __ATOMIC_RELEASE);
 	}

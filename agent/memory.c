@@ -417,44 +417,62 @@ long mem_do_madvise(agent_ucontext *uc)
 
 /* --- faults ------------------------------------------------------------------------ */
 
+/* Ask the daemon.  flags: PROTO_FAULT_* */
+static enum fault_result ask_fault(const struct agent_encl *e, uint64_t addr, uint32_t *error_code,
+				   uint64_t flags)
+{
+	struct proto_slot *slot = rpc_begin(PROTO_OP_FAULT, e->id);
+	long ret = -EIO;
+
+	if (slot) {
+		slot->a0 = addr;
+		slot->a1 = *error_code;
+		slot->a2 = flags;
+		slot->a3 = ~0ull; /* the daemon's table of mappings knows */
+		ret = rpc_call(slot);
+		if (ret == PROTO_VERDICT_PF)
+			*error_code = (uint32_t)slot->r0;
+		rpc_end(slot);
+	}
+	switch (ret) {
+	case PROTO_VERDICT_RETRY:
+		return FAULT_RETRY;
+	case PROTO_VERDICT_PF:
+		return FAULT_PF;
+	case PROTO_VERDICT_SIGBUS:
+		return FAULT_SIGBUS;
+	case PROTO_VERDICT_MCE:
+		return FAULT_MCE;
+	default:
+		/* the EPCM of a lost EPC holds nothing */
+		*error_code |= SGX_PF_P | SGX_PF_SGX;
+		return FAULT_PF;
+	}
+}
+
 enum fault_result encl_fault(struct agent_thread *t, agent_ucontext *uc, int sig, uint64_t addr,
 			     uint32_t *error_code, bool enclave_mode)
 {
 	struct agent_encl *e = encl_by_addr(addr);
-	struct proto_slot *slot;
-	uint32_t verdict;
-	long ret;
 
 	if (!e)
 		return FAULT_NOT_OURS;
 	if (rpc_lost()) {
-		/* the EPCM of a lost EPC holds nothing */
 		*error_code |= SGX_PF_P | SGX_PF_SGX;
 		return FAULT_PF;
 	}
 	/* SIGSEGV: the VMA denies, or there is none: the page tables' own #PF */
 	if (sig == SIGSEGV)
 		return FAULT_PF;
+	return ask_fault(e, addr, error_code, enclave_mode ? PROTO_FAULT_ENCLAVE : 0);
+}
 
-	slot = rpc_begin(PROTO_OP_FAULT, e->id);
-	if (!slot) {
-		*error_code |= SGX_PF_P | SGX_PF_SGX;
-		return FAULT_PF;
-	}
-	slot->a0 = addr;
-	slot->a1 = *error_code;
-	slot->a2 = enclave_mode ? PROTO_FAULT_ENCLAVE : 0;
-	slot->a3 = ~0ull; /* the daemon's table of mappings knows */
-	ret = rpc_call(slot);
-	verdict = (uint32_t)ret;
-	if (ret == PROTO_VERDICT_PF)
-		*error_code = (uint32_t)slot->r0;
-	rpc_end(slot);
-	if (ret < 0) {
-		*error_code |= SGX_PF_P | SGX_PF_SGX;
-		return FAULT_PF;
-	}
-	if (verdict == PROTO_VERDICT_RETRY)
-		return FAULT_RETRY;
-	return verdict == PROTO_VERDICT_PF ? FAULT_PF : FAULT_SIGBUS;
+enum fault_result encl_fault_tcs(uint64_t addr, uint32_t *error_code)
+{
+	struct agent_encl *e = encl_by_addr(addr);
+
+	if (!e)
+		return FAULT_NOT_OURS;
+	*error_code = SGX_PF_W | SGX_PF_U;
+	return ask_fault(e, addr, error_code, PROTO_FAULT_TCS);
 }

@@ -98,6 +98,16 @@ static bool is_sent(int sig, const agent_siginfo *info)
 	return info->si_code <= 0 || sig_own_index(sig) < 0;
 }
 
+/* Linux: a memory error that an access ran into, in a page */
+void machine_check_info(agent_siginfo *info, uint64_t addr)
+{
+	agent_memset(info, 0, sizeof(*info));
+	info->si_signo = SIGBUS;
+	info->si_code = BUS_MCEERR_AR;
+	info->_sifields._sigfault._addr = (void *)addr;
+	info->_sifields._sigfault._addr_lsb = SGX_PAGE_SHIFT;
+}
+
 static void outside(struct agent_thread *t, agent_ucontext *uc, int sig, agent_siginfo *info)
 {
 	struct sigcontext_64 *regs = UC_REGS(uc);
@@ -140,6 +150,10 @@ static void outside(struct agent_thread *t, agent_ucontext *uc, int sig, agent_s
 			sig = SIGBUS;
 			info->si_signo = SIGBUS;
 			info->si_code = BUS_ADRERR;
+			break;
+		case FAULT_MCE:
+			machine_check_info(info, regs->cr2);
+			sig = SIGBUS;
 			break;
 		case FAULT_NOT_OURS:
 			break;

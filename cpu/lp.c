@@ -189,7 +189,13 @@ struct cpu_result lp_eenter_check(const struct lp_secs *secs, struct sgx_tcs_slo
 	 * Between our look at CSSA and the exchange another thread may have been
 	 * in and out with an AEX (CSSA moved), or the page evicted and brought
 	 * back.  Both are over now that we hold the slot: look again.
+	 *
+	 * The epoch that tracking knows us by: whoever moves it on after our look
+	 * sees that we hold the slot, and whatever the slot has until then is older.
 	 */
+	if (secs->epoch)
+		__atomic_store_n(&tcs->epoch, __atomic_load_n(secs->epoch, __ATOMIC_SEQ_CST),
+				 __ATOMIC_SEQ_CST);
 	r = check_tcs(secs, tcs, regs->rax, xcr0);
 	if (!cpu_ok(r))
 		lp_eenter_undo(tcs, owner);

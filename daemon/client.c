@@ -346,6 +346,7 @@ void client_end(struct client *c)
 	for (uint32_t i = 0; i < count; i++) {
 		rpc_ioctl_abandon(c, all[i]);
 		enclave_wipe_dead(all[i], c->pid);
+		paging_del_mm(all[i], &c->mm);
 		enclave_put(all[i]);
 	}
 	free(all);

@@ -184,9 +184,17 @@ static void json_stat(struct machine *m, struct report *r)
 	fprintf(out,
 		"  \"epc\": {\"page_size\": %u, \"total\": %" PRIu64 ", \"free\": %" PRIu64
 		", \"secs\": %" PRIu64 ", \"va\": %" PRIu64 ", \"reg\": %" PRIu64
-		", \"tcs\": %" PRIu64 ", \"leaked\": %" PRIu64 "},\n",
+		", \"tcs\": %" PRIu64 ", \"leaked\": %" PRIu64 ", \"poisoned\": %" PRIu64,
 		SGX_PAGE_SIZE, r->epc.total, r->epc.free, r->epc.secs, r->epc.va, r->epc.reg,
-		r->epc.tcs, r->epc.leaked);
+		r->epc.tcs, r->epc.leaked, r->epc.poisoned);
+	fprintf(out,
+		", \"mapped\": %" PRIu64 ", \"parked\": %" PRIu64 ", \"evicted\": %" PRIu64
+		", \"backing\": %" PRIuFAST64 ", \"ewb\": %" PRIu64 ", \"eldu\": %" PRIu64
+		", \"soft_faults\": %" PRIu64 ", \"direct_reclaims\": %" PRIu64
+		", \"paging\": %s},\n",
+		r->epc.mapped, r->epc.parked, r->epc.evicted, atomic_load(&m->memory.backing),
+		r->epc.ewb, r->epc.eldu, r->epc.soft_faults, r->epc.direct_reclaims,
+		m->memory.uffd >= 0 ? "true" : "false");
 	fputs("  \"enclaves\": [", out);
 	each_enclave(m, r, json_enclave);
 	fputs("],\n  \"ended\": [", out);

@@ -55,26 +55,32 @@ static void unmap_all(struct enclave *e)
 		munmap(e->map, e->size);
 	if (e->slot_of)
 		munmap(e->slot_of, pages * sizeof(*e->slot_of));
+	if (e->backing)
+		munmap(e->backing, (pages + 1) * sizeof(*e->backing));
 	if (e->tcs)
-		munmap(e->tcs, pages * sizeof(*e->tcs));
+		munmap(e->tcs, (pages + 1) * sizeof(*e->tcs));
 	if (e->tcs_fd >= 0)
 		close(e->tcs_fd);
 	e->map = NULL;
 	e->slot_of = NULL;
+	e->backing = NULL;
 	e->tcs = NULL;
 	e->tcs_fd = -1;
 }
 
 static void destroy(struct enclave *e)
 {
+	paging_backing_free(e);
 	unmap_all(e);
 	if (e->memfd >= 0)
 		close(e->memfd);
 	if (e->probe >= 0)
 		close(e->probe);
 	pthread_mutex_destroy(&e->lock);
+	pthread_mutex_destroy(&e->mm_lock);
 	pthread_mutex_destroy(&e->window.lock);
-	free(e->tcs_pages);
+	free(e->tcs_watch);
+	free(e->mm);
 	free(e);
 }
 
@@ -96,6 +102,7 @@ int enclave_open(struct machine *m, int flags, struct enclave **ret_encl, int *r
 	if (!e)
 		return -ENOMEM;
 	pthread_mutex_init(&e->lock, NULL);
+	pthread_mutex_init(&e->mm_lock, NULL);
 	pthread_mutex_init(&e->window.lock, NULL);
 	e->machine = m;
 	e->tcs_fd = -1;
@@ -231,6 +238,15 @@ struct enclave **enclave_all(struct machine *m, uint32_t *ret_count)
 	return all;
 }
 
+/* Zeros that cost nothing until they are written.  Return: NULL without room. */
+static void *sparse_table(size_t size)
+{
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
 /**
  * enclave_host_memory() - sgx_host_ops.encl_memory
  * @sgx: has just been created
@@ -253,17 +269,15 @@ int enclave_host_memory(struct sgx_encl *sgx)
 	/* nothing is in it, whatever a program has written before */
 	if (ftruncate(e->memfd, 0) || ftruncate(e->memfd, (off_t)e->size))
 		return -ENOMEM;
-	e->slot_of = mmap(NULL, pages * sizeof(*e->slot_of), PROT_READ | PROT_WRITE,
-			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (e->slot_of == MAP_FAILED) {
-		e->slot_of = NULL;
+	e->slot_of = sparse_table(pages * sizeof(*e->slot_of));
+	e->backing = sparse_table((pages + 1) * sizeof(*e->backing));
+	if (!e->slot_of || !e->backing)
 		goto no_memory;
-	}
 	e->tcs_fd = memfd_create("swsgx-tcs", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (e->tcs_fd < 0 || ftruncate(e->tcs_fd, (off_t)(pages * sizeof(*e->tcs))) ||
+	if (e->tcs_fd < 0 || ftruncate(e->tcs_fd, (off_t)((pages + 1) * sizeof(*e->tcs))) ||
 	    fcntl(e->tcs_fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
 		goto no_memory;
-	e->tcs = mmap(NULL, pages * sizeof(*e->tcs), PROT_READ | PROT_WRITE,
+	e->tcs = mmap(NULL, (pages + 1) * sizeof(*e->tcs), PROT_READ | PROT_WRITE,
 		      MAP_SHARED | MAP_NORESERVE, e->tcs_fd, 0);
 	if (e->tcs == MAP_FAILED) {
 		e->tcs = NULL;
@@ -296,165 +310,4 @@ no_memory:
 void enclave_host_free(struct sgx_encl *sgx)
 {
 	destroy(sgx_encl_host(sgx));
-}
-
-static bool tcs_remember(struct enclave *e, uint32_t page)
-{
-	for (uint32_t i = 0; i < e->tcs_count; i++)
-		if (e->tcs_pages[i] == page)
-			return true;
-	if (e->tcs_count == e->tcs_room) {
-		uint32_t room = e->tcs_room ? 2 * e->tcs_room : 8;
-		uint32_t *more = realloc(e->tcs_pages, room * sizeof(*more));
-
-		if (!more)
-			return false;
-		e->tcs_pages = more;
-		e->tcs_room = room;
-	}
-	e->tcs_pages[e->tcs_count++] = page;
-	return true;
-}
-
-static void tcs_forget(struct enclave *e, uint32_t page)
-{
-	for (uint32_t i = 0; i < e->tcs_count; i++) {
-		if (e->tcs_pages[i] == page) {
-			e->tcs_pages[i] = e->tcs_pages[--e->tcs_count];
-			return;
-		}
-	}
-}
-
-/* Statistics are the client's word, as everything in the shared table. */
-static void slot_counters(const struct sgx_tcs_slot *t, struct counters *c)
-{
-	c->entries += __atomic_load_n(&t->entries, __ATOMIC_RELAXED);
-	c->exits += __atomic_load_n(&t->exits, __ATOMIC_RELAXED);
-	c->aexs += __atomic_load_n(&t->aexs, __ATOMIC_RELAXED);
-}
-
-/**
- * enclave_host_tcs_publish() - sgx_host_ops.tcs_publish
- * @sgx:	enclave, created
- * @offset:	of the page in the ELRANGE
- * @tcs:	bytes of the new TCS; NULL: the page is none any more
- */
-void enclave_host_tcs_publish(struct sgx_encl *sgx, uint64_t offset, const struct sgx_tcs *tcs)
-{
-	struct enclave *e = sgx_encl_host(sgx);
-	uint64_t page = offset >> SGX_PAGE_SHIFT;
-	struct sgx_tcs_slot *t;
-
-	if (!e->tcs || offset >= e->size)
-		return;
-	t = &e->tcs[page];
-	if (!tcs) {
-		__atomic_store_n(&t->state, SGX_TCS_GONE, __ATOMIC_RELEASE);
-		pthread_mutex_lock(&e->lock);
-		slot_counters(t, &e->past);
-		tcs_forget(e, (uint32_t)page);
-		pthread_mutex_unlock(&e->lock);
-		return;
-	}
-	t->flags = tcs->flags;
-	t->ossa = tcs->ossa;
-	t->cssa = tcs->cssa;
-	t->nssa = tcs->nssa;
-	t->oentry = tcs->oentry;
-	t->ofsbase = tcs->ofsbase;
-	t->ogsbase = tcs->ogsbase;
-	t->fslimit = tcs->fslimit;
-	t->gslimit = tcs->gslimit;
-	t->aep = 0;
-	t->epoch = 0;
-	pthread_mutex_lock(&e->lock);
-	t->entries = 0;
-	t->exits = 0;
-	t->aexs = 0;
-	if (!tcs_remember(e, (uint32_t)page))
-		log_line("no memory to watch the TCS at offset %#llx", (unsigned long long)offset);
-	pthread_mutex_unlock(&e->lock);
-	if (e->slot_of[page])
-		memory_hide(e->machine, e->slot_of[page] - 1);
-	/* Pairs with the acquire of EENTER's compare-and-swap */
-	__atomic_store_n(&t->state, SGX_TCS_FREE, __ATOMIC_RELEASE);
-}
-
-/**
- * enclave_host_tcs_debug() - sgx_host_ops.tcs_debug
- * @sgx:	enclave, created
- * @offset:	of a TCS page in the ELRANGE
- * @tcs:	its bytes
- * @write:	FLAGS have changed; else the changing fields are wanted
- */
-void enclave_host_tcs_debug(struct sgx_encl *sgx, uint64_t offset, struct sgx_tcs *tcs, bool write)
-{
-	struct enclave *e = sgx_encl_host(sgx);
-	struct sgx_tcs_slot *t;
-
-	if (!e->tcs || offset >= e->size)
-		return;
-	t = &e->tcs[offset >> SGX_PAGE_SHIFT];
-	if (write) {
-		/* a thread inside has the flags of its entry */
-		__atomic_store_n(&t->flags, tcs->flags, __ATOMIC_RELAXED);
-		return;
-	}
-	tcs->state = __atomic_load_n(&t->state, __ATOMIC_RELAXED) > SGX_TCS_FREE;
-	tcs->cssa = __atomic_load_n(&t->cssa, __ATOMIC_RELAXED);
-	tcs->aep = __atomic_load_n(&t->aep, __ATOMIC_RELAXED);
-}
-
-/**
- * enclave_counters() - entries, exits and AEXs of an enclave so far
- * @e:	enclave
- * @c:	added to
- */
-void enclave_counters(struct enclave *e, struct counters *c)
-{
-	pthread_mutex_lock(&e->lock);
-	c->entries += e->past.entries;
-	c->exits += e->past.exits;
-	c->aexs += e->past.aexs;
-	for (uint32_t i = 0; i < e->tcs_count; i++)
-		slot_counters(&e->tcs[e->tcs_pages[i]], c);
-	pthread_mutex_unlock(&e->lock);
-}
-
-/* Thread group of a thread; 0: there is no such thread. */
-static pid_t thread_group(uint32_t tid)
-{
-	char path[32];
-
-	snprintf(path, sizeof(path), "/proc/%u/status", tid);
-	return (pid_t)proc_number(path, "Tgid:");
-}
-
-/**
- * enclave_wipe_dead() - free TCS slots whose threads live no more
- * @e:		enclave
- * @dead:	process that has ended (it may still be a zombie) or has exec'ed
- *
- * A thread that died inside never gave its TCS back.  A slot of a thread of
- * another process is left alone; if that one died too, its own end comes.
- */
-void enclave_wipe_dead(struct enclave *e, pid_t dead)
-{
-	pthread_mutex_lock(&e->lock);
-	for (uint32_t i = 0; i < e->tcs_count; i++) {
-		struct sgx_tcs_slot *t = &e->tcs[e->tcs_pages[i]];
-		uint32_t state = __atomic_load_n(&t->state, __ATOMIC_ACQUIRE);
-		pid_t group;
-
-		if ((state & 3) != (lp_owner(0) & 3))
-			continue;
-		group = thread_group(state >> 2);
-		if (group && group != dead)
-			continue;
-		/* Lost only to a client that plays tricks with its own table */
-		(void)__atomic_compare_exchange_n(&t->state, &state, SGX_TCS_FREE, false,
-						  __ATOMIC_RELEASE, __ATOMIC_RELAXED);
-	}
-	pthread_mutex_unlock(&e->lock);
 }

@@ -98,17 +98,20 @@ static void host_log(void *host_ctx, const char *line)
 	log_line("%s", line);
 }
 
+#define WITHOUT_PAGING                                                                \
+	.copy_from_user = copy_from_user, .copy_to_user = copy_to_user,               \
+	.source_page = source_page, .signal_pending = signal_pending,                 \
+	.is_provision_fd = is_provision_fd, .encl_memory = enclave_host_memory,       \
+	.encl_free = enclave_host_free, .epc_mem = &memory_ops,                       \
+	.tcs_publish = enclave_host_tcs_publish, .tcs_debug = enclave_host_tcs_debug, \
+	.tcs_retire = enclave_host_tcs_retire, .page_grant = mm_page_grant, .log = host_log
+
+/* Without userfaultfd a page cannot be taken away from a process. */
+const struct sgx_host_ops host_ops_no_paging = {WITHOUT_PAGING};
 const struct sgx_host_ops host_ops = {
-	.copy_from_user = copy_from_user,
-	.copy_to_user = copy_to_user,
-	.source_page = source_page,
-	.signal_pending = signal_pending,
-	.is_provision_fd = is_provision_fd,
-	.encl_memory = enclave_host_memory,
-	.encl_free = enclave_host_free,
-	.epc_mem = &memory_ops,
-	.tcs_publish = enclave_host_tcs_publish,
-	.tcs_debug = enclave_host_tcs_debug,
-	.page_grant = mm_page_grant,
-	.log = host_log,
+	WITHOUT_PAGING,
+	.page_park = paging_park,
+	.encl_kick = enclave_host_kick,
+	.backing_get = paging_backing_get,
+	.backing_put = paging_backing_put,
 };

@@ -60,7 +60,7 @@ static int make_package(struct machine *m, struct daemon_ready *ready)
 	cpu_package_init(&m->pkg, &config, fuses, boot);
 	explicit_bzero(fuses, sizeof(fuses));
 	hostcpu_view(m);
-	m->sgx = sgx_init(&m->pkg, &host_ops, m);
+	m->sgx = sgx_init(&m->pkg, m->memory.uffd < 0 ? &host_ops_no_paging : &host_ops, m);
 	return m->sgx ? 0 : -ENOMEM;
 }
 

@@ -6,8 +6,9 @@
  * clients and releases enclaves; each client has a service thread (client.c)
  * that runs its calls; each exec has a thread that does its ptrace (exec.c).
  *
- * Lock order: what kernel/ takes, then machine.lock, then the leaves enclave.lock,
- * sgx_mm.lock and the log's.  None of ours is held while kernel/ is called.
+ * Lock order: what kernel/ takes, then machine.lock, then enclave.mm_lock, then the
+ * leaves enclave.lock, sgx_mm.lock, pool.lock and the log's.  None of ours is held
+ * while kernel/ is called.
  */
 #ifndef DAEMON_MACHINE_H
 #define DAEMON_MACHINE_H
@@ -56,6 +57,23 @@ struct conn {
 };
 struct conn *conn_add(struct machine *m, int fd, bool command, bool private);
 
+/* --- pool.c -------------------------------------------------------------------- */
+
+struct pool_chunk;
+
+struct pool {
+	pthread_mutex_t lock; /* a leaf; what follows is under it */
+	struct pool_chunk *partly;
+	uint64_t chunks, spare; /* there, free altogether */
+	uint64_t used; /* pages */
+};
+
+void pool_init(struct pool *pool);
+void pool_exit(struct pool *pool);
+void *pool_get(struct pool *pool);
+void pool_put(struct pool *pool, void *page);
+struct sgx_pcmd *pool_pcmd(void *page);
+
 /* --- memory.c ------------------------------------------------------------------ */
 
 /*
@@ -70,6 +88,9 @@ struct epc_memory {
 	uintptr_t *page; /* by slot; 0: free */
 	uint32_t pages;
 	int uffd; /* of the daemon; -1: userfaultfd is not to be had */
+	struct pool pool; /* private pages, and backing */
+	uint64_t backing_max; /* pages of backing at most; 0: no limit */
+	atomic_uint_fast64_t backing; /* pages now */
 };
 
 int memory_init(struct machine *m);
@@ -79,6 +100,25 @@ extern const struct epc_mem_ops memory_ops; /* ctx: struct machine */
 uint8_t *memory_map(struct machine *m, int fd, uint64_t size);
 /* A TCS' bytes leave the enclave's file. */
 void memory_hide(struct machine *m, epc_slot_t slot);
+void memory_wipe(struct machine *m, void *page);
+int memory_file_page(struct machine *m, uint8_t *dst, const void *src);
+/* Where the bytes of a page are that no client sees; NULL: in its enclave's file */
+static inline void *memory_private(const struct epc_memory *mem, epc_slot_t slot)
+{
+	uintptr_t page = mem->page[slot];
+
+	return page & EPC_PRIVATE ? (void *)(page & ~EPC_PRIVATE) : NULL;
+}
+
+/* --- paging.c --------------------------------------------------------------------- */
+
+void paging_park(struct sgx_encl *sgx, struct sgx_park *pages, unsigned int count);
+int paging_backing_get(struct sgx_encl *sgx, uint64_t index, void **page, struct sgx_pcmd **pcmd);
+void paging_backing_put(struct sgx_encl *sgx, uint64_t index, bool keep);
+void paging_backing_free(struct enclave *e);
+int paging_add_mm(struct enclave *e, struct sgx_mm *mm);
+void paging_del_mm(struct enclave *e, struct sgx_mm *mm);
+void paging_no_mm(struct enclave *e);
 
 /* --- prefill.c ------------------------------------------------------------------- */
 
@@ -116,6 +156,11 @@ struct counters {
 	uint64_t entries, exits, aexs;
 };
 
+struct tcs_watch {
+	uint32_t page;
+	uint64_t entries; /* when enclave_tcs_idle() was last asked */
+};
+
 /* One open() of /dev/sgx_enclave. */
 struct enclave {
 	struct enclave *next; /* machine.enclaves; under machine.lock */
@@ -134,12 +179,20 @@ struct enclave {
 	uint64_t base, size;
 	uint8_t *map;
 	epc_slot_t *slot_of; /* by page of the ELRANGE: slot + 1 of its EPC page */
+#define SLOT_EVICTED EPC_SLOT_NONE /* or that: it is in the backing */
+	void **backing; /* by page, the SECS' behind them; NULL: none */
+	uint64_t backing_count;
 	int tcs_fd;
-	struct sgx_tcs_slot *tcs;
+	struct sgx_tcs_slot *tcs; /* by page, and enclave_epoch() */
 	pthread_mutex_t lock; /* below */
-	uint32_t *tcs_pages; /* pages of the ELRANGE that are a TCS now */
+	struct tcs_watch *tcs_watch; /* pages of the ELRANGE that are a TCS now */
 	uint32_t tcs_count, tcs_room;
 	struct counters past; /* of TCS pages that are gone */
+	pthread_mutex_t mm_lock; /* below; held while page tables of them are changed */
+	struct sgx_mm **mm; /* address spaces that may have PTEs of it */
+	uint32_t mm_count, mm_room;
+	uint32_t mm_blind; /* of these, without userfaultfd */
+	bool mm_closed; /* there will be no more */
 	uint64_t pages_added; /* atomic */
 	struct client *_Atomic ioctl_owner; /* whose ADD_PAGES goes on in pieces */
 	struct window window;
@@ -159,9 +212,6 @@ struct enclave *enclave_get(struct machine *m, uint64_t ino);
 void enclave_put(struct enclave *e);
 /* Every enclave, with a reference to each; free() the array.  NULL: none. */
 struct enclave **enclave_all(struct machine *m, uint32_t *ret_count);
-void enclave_counters(struct enclave *e, struct counters *c);
-/* Free the TCS slots that are held by threads that live no more. */
-void enclave_wipe_dead(struct enclave *e, pid_t dead);
 void enclave_recheck(struct machine *m);
 /* Wait (not for long) until what has been closed by now is released. */
 void enclave_settle(struct machine *m, const atomic_bool *stop);
@@ -170,8 +220,23 @@ uint64_t loop_now_ms(void);
 void enclave_inotify_ready(struct machine *m, struct source *s, uint32_t events);
 int enclave_host_memory(struct sgx_encl *sgx);
 void enclave_host_free(struct sgx_encl *sgx);
+
+/* --- tcs.c ----------------------------------------------------------------------- */
+
+static inline uint64_t *enclave_epoch(const struct enclave *e)
+{
+	return &e->tcs[e->size / SGX_PAGE_SIZE].epoch;
+}
 void enclave_host_tcs_publish(struct sgx_encl *sgx, uint64_t offset, const struct sgx_tcs *tcs);
 void enclave_host_tcs_debug(struct sgx_encl *sgx, uint64_t offset, struct sgx_tcs *tcs, bool write);
+bool enclave_host_tcs_retire(struct sgx_encl *sgx, uint64_t offset, struct sgx_tcs *tcs);
+bool enclave_tcs_idle(struct enclave *e, uint64_t page);
+void enclave_set_epoch(void *ctx, epc_slot_t secs, uint64_t epoch);
+uint64_t enclave_oldest_epoch(void *ctx, epc_slot_t secs);
+void enclave_host_kick(struct sgx_encl *sgx);
+void enclave_counters(struct enclave *e, struct counters *c);
+/* Free the TCS slots that are held by threads that live no more. */
+void enclave_wipe_dead(struct enclave *e, pid_t dead);
 
 /* --- client.c ------------------------------------------------------------------- */
 
@@ -257,7 +322,7 @@ void rpc_serve(struct client *c, uint32_t number, struct sgx_call *call);
 /* A client's ADD_PAGES in pieces will not go on. */
 void rpc_ioctl_abandon(struct client *c, struct enclave *e);
 
-extern const struct sgx_host_ops host_ops;
+extern const struct sgx_host_ops host_ops, host_ops_no_paging;
 
 /* --- cpuidscan.c ------------------------------------------------------------------- */
 

@@ -84,6 +84,7 @@ int memory_init(struct machine *m)
 	struct epc_memory *mem = &m->memory;
 
 	mem->uffd = -1;
+	pool_init(&mem->pool);
 	mem->pages = (uint32_t)(m->epc_size / SGX_PAGE_SIZE);
 	mem->page = reserve(mem->pages * sizeof(*mem->page));
 	if (!mem->page)
@@ -108,6 +109,7 @@ void memory_exit(struct machine *m)
 	if (mem->page)
 		munmap(mem->page, mem->pages * sizeof(*mem->page));
 	mem->page = NULL;
+	pool_exit(&mem->pool);
 	sigbus_uffd = -1;
 	if (mem->uffd >= 0)
 		close(mem->uffd);
@@ -167,7 +169,7 @@ static uint8_t *memory_bytes(void *ctx, epc_slot_t slot)
 
 static int fill_private(struct machine *m, epc_slot_t slot, const void *src)
 {
-	uint8_t *page = aligned_alloc(SGX_PAGE_SIZE, SGX_PAGE_SIZE);
+	uint8_t *page = pool_get(&m->memory.pool);
 
 	if (!page)
 		return -1;
@@ -176,8 +178,26 @@ static int fill_private(struct machine *m, epc_slot_t slot, const void *src)
 	return 0;
 }
 
-/* Put a page into the file.  Return: 0, or -1 without memory. */
-static int file_page(struct machine *m, uint8_t *dst, const void *src)
+/**
+ * memory_wipe() - a private page is needed no more
+ * @m:		machine
+ * @page:	from its pool
+ */
+void memory_wipe(struct machine *m, void *page)
+{
+	explicit_bzero(page, SGX_PAGE_SIZE);
+	pool_put(&m->memory.pool, page);
+}
+
+/**
+ * memory_file_page() - put a page into an enclave's file
+ * @m:		machine
+ * @dst:	where it is in the daemon's mapping
+ * @src:	4096 bytes
+ *
+ * Return: 0, or -1 without memory.
+ */
+int memory_file_page(struct machine *m, uint8_t *dst, const void *src)
 {
 	struct uffdio_copy copy = {
 		.dst = (uint64_t)(uintptr_t)dst,
@@ -232,9 +252,17 @@ static int memory_fill(void *ctx, epc_slot_t slot, epc_slot_t secs, uint64_t lin
 		return -1;
 	if (!src)
 		src = zeros;
+	if (e->slot_of[offset >> SGX_PAGE_SHIFT] == SLOT_EVICTED) {
+		/* ELDU: as if parked, whoever wanted it is granted it next */
+		if (fill_private(m, slot, src))
+			return -1;
+		e->slot_of[offset >> SGX_PAGE_SHIFT] = slot + 1;
+		return 0;
+	}
+	/* EADD, by whoever holds the enclave's ioctl place */
 	if (prefill_take(e, offset >> SGX_PAGE_SHIFT))
 		memcpy(e->map + offset, src, SGX_PAGE_SIZE);
-	else if (file_page(m, e->map + offset, src))
+	else if (memory_file_page(m, e->map + offset, src))
 		return -1;
 	m->memory.page[slot] = (uintptr_t)(e->map + offset);
 	e->slot_of[offset >> SGX_PAGE_SHIFT] = slot + 1;
@@ -252,10 +280,7 @@ static void memory_drop(void *ctx, epc_slot_t slot)
 		return;
 	m->memory.page[slot] = 0;
 	if (page & EPC_PRIVATE) {
-		uint8_t *bytes = (uint8_t *)(page & ~EPC_PRIVATE);
-
-		explicit_bzero(bytes, SGX_PAGE_SIZE);
-		free(bytes);
+		memory_wipe(m, (void *)(page & ~EPC_PRIVATE));
 		return;
 	}
 	owner = sgx_epc_owner(m->sgx, slot);
@@ -286,4 +311,6 @@ const struct epc_mem_ops memory_ops = {
 	.bytes = memory_bytes,
 	.fill = memory_fill,
 	.drop = memory_drop,
+	.set_epoch = enclave_set_epoch,
+	.oldest_epoch = enclave_oldest_epoch,
 };

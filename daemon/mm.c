@@ -2,9 +2,9 @@
 /*
  * One client's address space: which ranges map which enclave, and the grants.
  *
- * Every PTE of enclave memory in a client is put there by mm_page_grant().  The
- * pages are in the file already (or are a hole); UFFDIO_CONTINUE maps what is
- * there and never makes a page.
+ * Every PTE of enclave memory in a client is put there by mm_page_grant().  A page
+ * that is in the file is mapped by UFFDIO_CONTINUE, which never makes one; one that is
+ * parked gets into file and mapping by one UFFDIO_COPY.
  */
 #include "machine.h"
 
@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 
 #ifndef UFFDIO_CONTINUE_MODE_WP
 #define UFFDIO_CONTINUE_MODE_WP ((uint64_t)1 << 1) /* Linux 6.4 */
@@ -224,6 +225,79 @@ static int protect(struct sgx_mm *mm, uint64_t addr, bool write)
 	return ioctl(mm->uffd, UFFDIO_WRITEPROTECT, &wp) ? -errno : 0;
 }
 
+/* A PTE for what is in the file: CONTINUE; or, with @src, a page of the file too: COPY */
+static int map_page(struct sgx_mm *mm, uint64_t addr, const void *src, bool wp)
+{
+	struct uffdio_range range = {.start = addr, .len = SGX_PAGE_SIZE};
+	struct uffdio_continue cont = {.range = range, .mode = wp ? UFFDIO_CONTINUE_MODE_WP : 0};
+	struct uffdio_copy copy = {.dst = addr,
+				   .src = (uint64_t)(uintptr_t)src,
+				   .len = SGX_PAGE_SIZE,
+				   .mode = wp ? UFFDIO_COPY_MODE_WP : 0};
+	int ret =
+		src ? ioctl(mm->uffd, UFFDIO_COPY, &copy) : ioctl(mm->uffd, UFFDIO_CONTINUE, &cont);
+
+	return ret ? -errno : 0;
+}
+
+/*
+ * map_page() where @write is not allowed.  A kernel before 6.4, or a range without
+ * write-protect mode (the mapping is read-only then), knows no mode.  Between the two
+ * calls a mapping that is writable could be written to: such a mapping of a page
+ * without W is refused by mmap, unless it is older than the page.
+ */
+static int map_protected(struct sgx_mm *mm, uint64_t addr, const void *src)
+{
+	int ret = map_page(mm, addr, src, true);
+
+	if (ret != -EINVAL)
+		return ret;
+	ret = map_page(mm, addr, src, false);
+	if (!ret)
+		(void)protect(mm, addr, false);
+	return ret == -EINVAL ? -ENOENT : ret;
+}
+
+/* What is to be said of an ioctl that did not work */
+static int grant_error(int ret)
+{
+	switch (ret) {
+	case 0:
+	case -ENOMEM:
+		return ret;
+	case -EAGAIN:
+	case -EINTR:
+	case -EFAULT: /* not in the file: punched meanwhile */
+		return -EAGAIN;
+	default: /* ENOENT: another or no mapping; ESRCH: the process is gone */
+		return -ENOENT;
+	}
+}
+
+/* A page that is with the daemon goes back into the file, and into mm. */
+static int unpark(struct sgx_mm *mm, struct enclave *e, epc_slot_t slot, uint64_t addr, bool write)
+{
+	struct epc_memory *mem = &e->machine->memory;
+	void *bytes = memory_private(mem, slot);
+	uint8_t *in_file = e->map + (addr - e->base);
+	int ret;
+
+	if (mm->uffd < 0)
+		ret = memory_file_page(e->machine, in_file, bytes) ? -ENOMEM : 0;
+	else
+		ret = write ? map_page(mm, addr, bytes, false) : map_protected(mm, addr, bytes);
+	if (ret == -EEXIST) {
+		/* Where no EPC page is: a client's write() has made one.  Once more. */
+		(void)madvise(in_file, SGX_PAGE_SIZE, MADV_REMOVE);
+		ret = -EAGAIN;
+	}
+	if (ret)
+		return grant_error(ret);
+	mem->page[slot] = (uintptr_t)in_file;
+	memory_wipe(e->machine, bytes);
+	return 0;
+}
+
 /**
  * mm_page_grant() - sgx_host_ops.page_grant
  * @mm:		of the client; what it maps may change at any time
@@ -232,46 +306,23 @@ static int protect(struct sgx_mm *mm, uint64_t addr, bool write)
  * @write:	may it write?
  *
  * Return: 0; -EAGAIN where the mapping changes or the page is not in the file
- * any more: the access is to be run again; -ENOENT where nothing is mapped.
+ * any more: the access is to be run again; -ENOENT where nothing is mapped;
+ * -ENOMEM.
  */
 int mm_page_grant(struct sgx_mm *mm, struct sgx_encl *sgx, uint64_t addr, bool write)
 {
-	struct uffdio_continue cont = {
-		.range = {.start = addr, .len = SGX_PAGE_SIZE},
-		.mode = write ? 0 : UFFDIO_CONTINUE_MODE_WP,
-	};
+	struct enclave *e = sgx_encl_host(sgx);
+	epc_slot_t slot = e->slot_of[(addr - e->base) >> SGX_PAGE_SHIFT] - 1;
 	int ret;
 
+	if (memory_private(&e->machine->memory, slot))
+		return unpark(mm, e, slot, addr, write);
 	if (mm->uffd < 0)
 		return 0; /* pages are simply there */
-	ret = ioctl(mm->uffd, UFFDIO_CONTINUE, &cont) ? -errno : 0;
-	if (ret == -EINVAL && !write) {
-		/*
-		 * A kernel before 6.4, or a range without write-protect mode (the
-		 * mapping is read-only then).  Between the two calls a mapping
-		 * that is writable could be written to: such a mapping of a page
-		 * without W is refused by mmap, unless it is older than the page.
-		 */
-		cont.mode = 0;
-		ret = ioctl(mm->uffd, UFFDIO_CONTINUE, &cont) ? -errno : 0;
-		if (!ret)
-			(void)protect(mm, addr, false);
-		return ret == -EINVAL ? -ENOENT : ret;
-	}
-	switch (ret) {
-	case 0:
-		return 0;
-	case -EEXIST:
-		/* There already, perhaps write-protected by an earlier state */
-		if (!write)
-			return 0;
-		ret = protect(mm, addr, true);
-		return ret && ret != -EAGAIN ? 0 : ret;
-	case -EAGAIN:
-	case -EINTR:
-	case -EFAULT: /* not in the file: punched meanwhile */
-		return -EAGAIN;
-	default: /* ENOENT: another or no mapping; ESRCH: the process is gone */
-		return -ENOENT;
-	}
+	ret = write ? map_page(mm, addr, NULL, false) : map_protected(mm, addr, NULL);
+	if (ret != -EEXIST)
+		return grant_error(ret);
+	/* There already, perhaps write-protected by an earlier state */
+	ret = write ? protect(mm, addr, true) : 0;
+	return ret == -EAGAIN ? ret : 0;
 }

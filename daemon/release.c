@@ -84,6 +84,7 @@ static void closed(struct machine *m, int wd)
 	*p = e->next;
 	pthread_mutex_unlock(&m->lock);
 	inotify_rm_watch(m->inotify.fd, wd);
+	paging_no_mm(e);
 	atomic_fetch_add(&m->ending, 1);
 	atomic_store(&e->off_list, true);
 	enclave_put(e);

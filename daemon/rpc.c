@@ -76,6 +76,9 @@ static int64_t serve_open(struct sgx_call *call)
 	if (fd < 0)
 		return -errno;
 	ret = e ? client_attach(call->client, e) : 0;
+	/* before one page of it could go */
+	if (!ret && e && call->client->mm.uffd < 0)
+		ret = paging_add_mm(e, &call->client->mm);
 	if (!ret)
 		ret = send_fd(call, fd);
 	close(fd); /* not sent: this was the last, and the enclave ends */
@@ -178,6 +181,9 @@ static void make_room(struct client *c, uint32_t cmd, uint32_t src_pages)
 	if (!need)
 		return;
 	sgx_epc_info(c->machine->sgx, &epc);
+	/* others are evicted for it, if there are any */
+	if (c->machine->memory.uffd >= 0)
+		epc.free += epc.mapped + epc.parked;
 	if (epc.free < need)
 		enclave_settle(c->machine, &c->stop);
 }
@@ -282,6 +288,8 @@ static int64_t serve_map(struct sgx_call *call)
 	if (ret || (flags & PROTO_MAP_CHECK))
 		return ret;
 	ret = client_attach(call->client, call->encl);
+	if (!ret)
+		ret = paging_add_mm(call->encl, &call->client->mm);
 	return ret ? ret : mm_insert(&call->client->mm, &map);
 }
 
@@ -306,6 +314,7 @@ static int64_t serve_fault(struct sgx_call *call)
 		.error_code = (uint32_t)call->slot.a1,
 		.vm_prot = (uint32_t)call->slot.a3 & (PROT_READ | PROT_WRITE | PROT_EXEC),
 		.enclave_mode = call->slot.a2 & PROTO_FAULT_ENCLAVE,
+		.tcs = call->slot.a2 & PROTO_FAULT_TCS,
 	};
 	enum sgx_fault_verdict verdict;
 	struct mapping map;
@@ -331,6 +340,8 @@ static int64_t serve_fault(struct sgx_call *call)
 		return PROTO_VERDICT_RETRY;
 	case SGX_FAULT_PF:
 		return PROTO_VERDICT_PF;
+	case SGX_FAULT_MCE:
+		return PROTO_VERDICT_MCE;
 	default:
 		return PROTO_VERDICT_SIGBUS;
 	}

@@ -158,6 +158,7 @@ static int load_child(struct sgx_encl *encl, struct sgx_encl_page *page, uint64_
 	if (page->type == SGX_PT_TCS)
 		sgx->ops->tcs_publish(encl, offset,
 				      (const void *)sgx->pkg->mem->bytes(sgx->pkg->mem_ctx, slot));
+	encl->eldu++;
 	sgx_count_eldu(sgx);
 	sgx_mark_page_reclaimable(sgx, slot);
 	return 0;

@@ -97,6 +97,23 @@ void *sgx_encl_host(const struct sgx_encl *encl)
 }
 
 /**
+ * sgx_encl_lose_page() - the content of a child that is resident is gone
+ * @offset: of the page in the ELRANGE
+ *
+ * Context: sgx_reclaimer.lock and encl->lock held.
+ */
+void sgx_encl_lose_page(struct sgx_encl *encl, const struct sgx_encl_page *page, uint64_t offset)
+{
+	const struct sgx_host_ops *ops = encl->sgx->ops;
+	struct sgx_tcs lost;
+
+	/* Nobody enters by it any more; who is inside finds no SSA. */
+	if (page->type == SGX_PT_TCS && ops->tcs_retire)
+		(void)ops->tcs_retire(encl, offset, &lost);
+	cpu_epc_lose(encl->sgx->pkg, page->epc);
+}
+
+/**
  * sgx_encl_lose() - the EPC pages of an enclave are invalid from now on
  *
  * Every access is then refused by the EPCM; accounts stay as they are until the
@@ -114,7 +131,7 @@ void sgx_encl_lose(struct sgx_encl *encl)
 	encl->lost = true;
 	for (; (page = page_array_find(&encl->page_array, &index, last)); index++)
 		if (!(page->flags & SGX_ENCL_PAGE_EVICTED))
-			cpu_epc_lose(pkg, page->epc);
+			sgx_encl_lose_page(encl, page, index << SGX_PAGE_SHIFT);
 	for (uint32_t i = 0; i < encl->va_count; i++)
 		cpu_epc_lose(pkg, encl->va_pages[i].epc);
 	if (encl->secs != EPC_SLOT_NONE)
@@ -242,6 +259,12 @@ void sgx_encl_info(struct sgx_encl *encl, struct sgx_encl_info *info)
 		info->miscselect = secs->secs.miscselect;
 		info->va_pages = encl->va_count;
 		info->evicted = encl->evicted_cnt;
+		info->ewb = encl->ewb;
+		info->eldu = encl->eldu;
+		pthread_mutex_lock(&encl->sgx->epc.lock);
+		info->parked = encl->parked_cnt;
+		info->soft_faults = encl->soft_faults;
+		pthread_mutex_unlock(&encl->sgx->epc.lock);
 		info->epc_pages = sgx_encl_epc_pages(encl);
 		if (info->initialized) {
 			__builtin_memcpy(info->mrenclave, secs->secs.mrenclave, SGX_HASH_SIZE);

@@ -62,9 +62,14 @@ struct sgx_encl {
 	uint64_t secs_child_cnt; /* children that are resident */
 	bool lost; /* a power event took its EPC pages */
 	uint64_t evicted_cnt; /* children that are not; atomic to read without lock */
+	uint64_t ewb, eldu; /* children that went and came, since CREATE */
 	struct page_array page_array;
 	struct sgx_va_page *va_pages; /* va_count of them */
 	uint32_t va_count, va_hint; /* none before va_hint has a free slot */
+
+	/* Under sgx_epc.lock: */
+	uint64_t parked_cnt; /* children on the PARKED list */
+	uint64_t soft_faults; /* on parked pages, since CREATE */
 };
 
 struct sgx_subsystem {
@@ -118,6 +123,7 @@ int sgx_encl_load_page(struct sgx_encl *encl, uint64_t addr, struct sgx_encl_pag
 int sgx_encl_load_secs(struct sgx_encl *encl);
 
 void sgx_encl_lose(struct sgx_encl *encl);
+void sgx_encl_lose_page(struct sgx_encl *encl, const struct sgx_encl_page *page, uint64_t offset);
 struct sgx_encl_page *sgx_encl_find_page(struct sgx_encl *encl, uint64_t addr);
 int sgx_launch(struct sgx_encl *encl, const struct sgx_sigstruct_arch *sigstruct);
 int sgx_set_attribute(struct sgx_call *call, const struct sgx_host_ops *ops,

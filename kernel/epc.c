@@ -303,11 +303,17 @@ int sgx_epc_poison(struct sgx_subsystem *sgx, epc_slot_t slot)
 	}
 	pthread_mutex_unlock(&epc->lock);
 	if (encl) {
+		uint64_t addr = epcm_address(sgx->pkg, slot);
+		const struct sgx_encl_page *child;
+
 		pthread_mutex_lock(&encl->lock);
 		/* Without its SECS or a VA page the whole enclave is lost. */
 		if (page->type == SGX_PT_SECS || page->type == SGX_PT_VA)
 			sgx_encl_lose(encl);
-		else
+		else if ((child = sgx_encl_find_page(encl, addr)) && child->epc == slot &&
+			 !child->flags)
+			sgx_encl_lose_page(encl, child, addr - encl->base);
+		else /* about to become one */
 			cpu_epc_lose(sgx->pkg, slot);
 		pthread_mutex_unlock(&encl->lock);
 	}

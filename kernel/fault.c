@@ -44,7 +44,13 @@ enum sgx_fault_verdict sgx_fault(struct sgx_mm *mm, struct sgx_encl *encl, struc
 		verdict = SGX_FAULT_PF;
 		goto out;
 	}
-	if (!epcm_permits(pkg, page->epc, encl->secs, addr, fault->error_code)) {
+	/* The leaf, executed again, finds its TCS. */
+	if (fault->tcs && page->type == SGX_PT_TCS && epcm_valid(pkg, page->epc)) {
+		sgx_page_used(encl->sgx, page->epc);
+		verdict = SGX_FAULT_RETRY;
+		goto out;
+	}
+	if (fault->tcs || !epcm_permits(pkg, page->epc, encl->secs, addr, fault->error_code)) {
 		/* a page with a memory error is invalid since it was found */
 		if (sgx_epc_poisoned(&encl->sgx->epc, page->epc)) {
 			verdict = SGX_FAULT_MCE;

@@ -13,6 +13,7 @@
 #include "encls.h"
 
 #define SGX_NR_TO_SCAN 16 /* pages of a batch, as upstream */
+#define SGX_PARK_RUN   32 /* that the host is asked for at a time */
 #define SGX_PARK_MAX   128 /* parked at most in one pass */
 #define SGX_SKIP       2 /* passes that a page in use is left alone */
 
@@ -26,6 +27,7 @@ static void fifo_add(struct sgx_epc *epc, enum sgx_epc_list list, epc_slot_t slo
 	page->list = (uint8_t)list;
 	if (list == SGX_EPC_BATCH)
 		return;
+	page->owner->parked_cnt += list == SGX_EPC_PARKED;
 	page->next = 0;
 	page->prev = fifo->tail;
 	if (fifo->tail)
@@ -51,6 +53,7 @@ static void fifo_remove(struct sgx_epc *epc, epc_slot_t slot)
 		else
 			fifo->tail = page->prev;
 		fifo->count--;
+		page->owner->parked_cnt -= page->list == SGX_EPC_PARKED;
 	}
 	page->list = SGX_EPC_UNLISTED;
 	page->next = 0;
@@ -102,10 +105,12 @@ void sgx_page_used(struct sgx_subsystem *sgx, epc_slot_t slot)
 		fifo_remove(epc, slot);
 		fifo_add(epc, SGX_EPC_MAPPED, slot);
 		page->skip = SGX_SKIP;
+		page->owner->soft_faults++;
 		epc->soft_faults++;
 	} else if (page->list == SGX_EPC_BATCH) {
 		/* the reclaimer sees it when it has encl->lock */
 		page->skip = SGX_SKIP;
+		page->owner->soft_faults++;
 		epc->soft_faults++;
 	}
 	pthread_mutex_unlock(&epc->lock);
@@ -151,49 +156,100 @@ static bool take_skip(struct sgx_epc *epc, epc_slot_t slot)
 	return skip;
 }
 
-static uint64_t fifo_count(struct sgx_epc *epc, enum sgx_epc_list list)
-{
-	uint64_t count;
-
-	pthread_mutex_lock(&epc->lock);
-	count = epc->fifo[list].count;
-	pthread_mutex_unlock(&epc->lock);
-	return count;
-}
-
 /* A fifth of the EPC is parked, a third of a small one: 32 MiB is 8192 pages. */
 static uint64_t park_target(const struct sgx_epc *epc)
 {
 	return epc->total < 8192 ? (epc->total + 2) / 3 : epc->total / 5;
 }
 
-/* One page out of everybody's sight, unless it has proved to be in use. */
-static bool park(struct sgx_subsystem *sgx, epc_slot_t slot)
+/*
+ * The oldest mapped pages of one enclave, which are then in the batch.  Those that
+ * have proved to be in use go to the end of the list.
+ * @scan: pages that may be looked at; what is left of them
+ */
+static unsigned int take_run(struct sgx_epc *epc, struct sgx_park run[SGX_PARK_RUN], uint64_t *scan,
+			     unsigned int max)
 {
-	struct sgx_encl *encl = sgx_epc_page(&sgx->epc, slot)->owner;
-	bool parked;
+	struct sgx_epc_fifo *fifo = &epc->fifo[SGX_EPC_MAPPED];
+	const struct sgx_encl *owner = NULL;
+	uint64_t target = park_target(epc), parked;
+	unsigned int count = 0;
+
+	if (max > SGX_PARK_RUN)
+		max = SGX_PARK_RUN;
+	pthread_mutex_lock(&epc->lock);
+	parked = epc->fifo[SGX_EPC_PARKED].count;
+	while (*scan && fifo->head && count < max && parked + count < target) {
+		epc_slot_t slot = fifo->head - 1;
+		struct sgx_epc_page *page = sgx_epc_page(epc, slot);
+
+		if (owner && page->owner != owner)
+			break;
+		(*scan)--;
+		fifo_remove(epc, slot);
+		if (page->skip) {
+			page->skip--;
+			fifo_add(epc, SGX_EPC_MAPPED, slot);
+			continue;
+		}
+		fifo_add(epc, SGX_EPC_BATCH, slot);
+		owner = page->owner;
+		run[count++] = (struct sgx_park){.slot = slot};
+	}
+	pthread_mutex_unlock(&epc->lock);
+	return count;
+}
+
+/*
+ * Pages of one enclave out of everybody's sight, but those that have been used
+ * since they were taken.  Return: how many.
+ */
+static unsigned int park_run(struct sgx_subsystem *sgx, struct sgx_park *run, unsigned int count)
+{
+	struct sgx_encl *encl = sgx_epc_page(&sgx->epc, run[0].slot)->owner;
+	unsigned int asked = 0, parked = 0;
 
 	pthread_mutex_lock(&encl->lock);
-	/* One that was lost is in nobody's sight. */
-	parked = !take_skip(&sgx->epc, slot) &&
-		 (!epcm_valid(sgx->pkg, slot) ||
-		  !sgx->ops->page_park(encl, epcm_address(sgx->pkg, slot), slot));
-	move_to(&sgx->epc, parked ? SGX_EPC_PARKED : SGX_EPC_MAPPED, slot);
+	for (unsigned int i = 0; i < count; i++) {
+		epc_slot_t slot = run[i].slot;
+
+		if (take_skip(&sgx->epc, slot)) {
+			move_to(&sgx->epc, SGX_EPC_MAPPED, slot);
+		} else if (!epcm_valid(sgx->pkg, slot)) {
+			/* One that was lost is in nobody's sight. */
+			move_to(&sgx->epc, SGX_EPC_PARKED, slot);
+			parked++;
+		} else {
+			run[asked++] = (struct sgx_park){epcm_address(sgx->pkg, slot), slot, false};
+		}
+	}
+	if (asked)
+		sgx->ops->page_park(encl, run, asked);
+	pthread_mutex_lock(&sgx->epc.lock);
+	for (unsigned int i = 0; i < asked; i++) {
+		fifo_remove(&sgx->epc, run[i].slot);
+		fifo_add(&sgx->epc, run[i].parked ? SGX_EPC_PARKED : SGX_EPC_MAPPED, run[i].slot);
+		parked += run[i].parked;
+	}
+	pthread_mutex_unlock(&sgx->epc.lock);
 	pthread_mutex_unlock(&encl->lock);
 	return parked;
 }
 
 static void refill(struct sgx_subsystem *sgx)
 {
-	uint64_t scan = fifo_count(&sgx->epc, SGX_EPC_MAPPED), target = park_target(&sgx->epc);
-	unsigned int parked = 0;
-	epc_slot_t slot;
+	struct sgx_park run[SGX_PARK_RUN];
+	unsigned int parked = 0, count;
+	uint64_t scan;
 
-	while (scan-- && parked < SGX_PARK_MAX && fifo_count(&sgx->epc, SGX_EPC_PARKED) < target) {
-		slot = take_oldest(&sgx->epc, SGX_EPC_MAPPED);
-		if (slot == EPC_SLOT_NONE)
+	pthread_mutex_lock(&sgx->epc.lock);
+	scan = sgx->epc.fifo[SGX_EPC_MAPPED].count;
+	pthread_mutex_unlock(&sgx->epc.lock);
+	while (parked < SGX_PARK_MAX) {
+		count = take_run(&sgx->epc, run, &scan, SGX_PARK_MAX - parked);
+		if (!count)
 			break;
-		parked += park(sgx, slot);
+		parked += park_run(sgx, run, count);
 	}
 }
 
@@ -293,6 +349,7 @@ static void write_back(struct sgx_subsystem *sgx, struct victim *v)
 	sgx_unmark_page_reclaimable(sgx, v->slot);
 	sgx_encl_ewb(v->encl, sgx_encl_find_page(v->encl, v->addr), &v->backing);
 	sgx->ops->backing_put(v->encl, index, true);
+	v->encl->ewb++;
 	pthread_mutex_lock(&sgx->epc.lock);
 	sgx->epc.ewb++;
 	pthread_mutex_unlock(&sgx->epc.lock);

@@ -148,8 +148,31 @@ static int page_tables_first(struct cpu_result *r)
 
 static void step_inside(struct agent_thread *t, agent_ucontext *uc);
 
+static void raise_mce(struct agent_thread *t, agent_ucontext *uc, uint64_t addr)
+{
+	agent_siginfo info;
+
+	machine_check_info(&info, addr);
+	sig_force(t, uc, SIGBUS, &info);
+}
+
+/*
+ * EENTER or ERESUME found no TCS.  Linux: a page fault without the SGX bit if it is
+ * paged out, which brings it.  Return: RETRY: execute the leaf again.
+ */
+static enum fault_result no_tcs(struct cpu_result *r)
+{
+	uint32_t error_code = r->code;
+	enum fault_result result = encl_fault_tcs(r->addr, &error_code);
+
+	if (result == FAULT_PF || result == FAULT_SIGBUS)
+		r->code = error_code;
+	return result;
+}
+
 bool enclu_outside(struct agent_thread *t, agent_ucontext *uc)
 {
+	enum fault_result result = FAULT_PF;
 	struct lp_gprs regs;
 	struct cpu_result r;
 	uint64_t size;
@@ -172,8 +195,24 @@ bool enclu_outside(struct agent_thread *t, agent_ucontext *uc)
 	if (!cpu_ok(r)) {
 		int code = SEGV_ACCERR;
 
-		if (r.vector == SGX_VEC_PF && r.addr == regs.rbx && !encl_by_addr(r.addr))
+		if (r.vector == SGX_VEC_PF && r.addr == regs.rbx)
+			result = no_tcs(&r);
+		switch (result) {
+		case FAULT_RETRY:
+			/* as the processor does: signals come in between */
+			return true;
+		case FAULT_MCE:
+			raise_mce(t, uc, r.addr);
+			return true;
+		case FAULT_SIGBUS:
+			raise(t, uc, SIGBUS, BUS_ADRERR, SGX_VEC_PF, r.code, r.addr);
+			return true;
+		case FAULT_NOT_OURS:
 			code = page_tables_first(&r);
+			break;
+		case FAULT_PF:
+			break;
+		}
 		raise_fault(t, uc, r, code);
 		return true;
 	}
@@ -375,14 +414,18 @@ static void leaf_done(struct agent_thread *t, agent_ucontext *uc)
 
 /* After the AEX: the exception as the program sees it, with RIP = AEP. */
 static void raise_after_aex(struct agent_thread *t, agent_ucontext *uc, int sig,
-			    agent_siginfo *info, const struct lp_event *event, bool sigbus)
+			    agent_siginfo *info, const struct lp_event *event,
+			    enum fault_result fault)
 {
 	struct sigcontext_64 *regs = UC_REGS(uc);
 	uint64_t addr = lp_outside_cr2(event->address);
 
 	switch (event->vector) {
+	case SGX_VEC_MC:
+		raise_mce(t, uc, addr);
+		break;
 	case SGX_VEC_PF:
-		if (sigbus)
+		if (fault == FAULT_SIGBUS)
 			raise(t, uc, SIGBUS, BUS_ADRERR, SGX_VEC_PF, event->error_code, addr);
 		else
 			raise(t, uc, SIGSEGV,
@@ -411,7 +454,7 @@ bool enclave_trap(struct agent_thread *t, agent_ucontext *uc, int sig, agent_sig
 {
 	struct sigcontext_64 *regs = UC_REGS(uc);
 	struct lp_event event = {0};
-	bool sigbus = false;
+	enum fault_result fault = FAULT_PF;
 
 	/* Sent, or the kernel's own asynchronous ones: an interrupt. */
 	if (info->si_code <= 0 || sig_own_index(sig) < 0 ||
@@ -433,22 +476,16 @@ bool enclave_trap(struct agent_thread *t, agent_ucontext *uc, int sig, agent_sig
 		event.vector = r.vector;
 		event.error_code = r.code;
 		event.address = r.addr;
+		/* an operand that has no PTE */
+		if (r.vector == SGX_VEC_PF && !(r.code & SGX_PF_SGX))
+			fault = encl_fault(t, uc, SIGBUS, r.addr, &event.error_code, true);
 	} else if ((sig == SIGSEGV || sig == SIGBUS) && regs->trapno == SGX_VEC_PF) {
 		event.vector = SGX_VEC_PF;
 		/* an illegal instruction does not get as far as its operand */
 		if (!(event.error_code & SGX_PF_I) && illegal_at(regs->ip))
 			event.vector = SGX_VEC_UD;
 		else
-			switch (encl_fault(t, uc, sig, event.address, &event.error_code, true)) {
-			case FAULT_RETRY:
-				return true;
-			case FAULT_SIGBUS:
-				sigbus = true;
-				break;
-			case FAULT_PF:
-			case FAULT_NOT_OURS:
-				break;
-			}
+			fault = encl_fault(t, uc, sig, event.address, &event.error_code, true);
 	} else {
 		int vector = vector_of(t, regs, sig, info);
 
@@ -456,8 +493,12 @@ bool enclave_trap(struct agent_thread *t, agent_ucontext *uc, int sig, agent_sig
 			return true;
 		event.vector = (uint8_t)vector;
 	}
+	if (fault == FAULT_RETRY)
+		return true;
+	if (fault == FAULT_MCE)
+		event.vector = SGX_VEC_MC;
 	event.software = event.vector == SGX_VEC_BP;
 	enclave_aex(t, uc, &event);
-	raise_after_aex(t, uc, sig, info, &event, sigbus);
+	raise_after_aex(t, uc, sig, info, &event, fault);
 	return true;
 }

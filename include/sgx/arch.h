@@ -304,6 +304,7 @@ enum sgx_vector {
 	SGX_VEC_PF = 14,
 	SGX_VEC_MF = 16,
 	SGX_VEC_AC = 17,
+	SGX_VEC_MC = 18,
 	SGX_VEC_XM = 19,
 	SGX_VEC_CP = 21,
 };

@@ -193,6 +193,7 @@ static void op_sleep(struct shadow *s)
 	for (unsigned int i = 0; i < sizeof(random); i++)
 		random[i] = (uint8_t)rnd();
 	unsee(NULL, 0);
+	k->losses = true;
 	expect("suspend", sgx_suspend(k->sgx, random), 0);
 	for (unsigned int i = 0; i < ENCLS; i++)
 		shadow[i].lost = shadow[i].created;
@@ -212,6 +213,7 @@ static void op_poison(struct shadow *s)
 		    k->where[slot].addr != base_of(s) + page * 4096ull)
 			continue;
 		unsee(s->e.encl, k->where[slot].addr);
+		k->losses = true;
 		expect("poison", sgx_epc_poison(k->sgx, slot), 0);
 		s->page_lost[page] = true;
 		return;

@@ -65,8 +65,3 @@ TEST(mappings_are_what_was_mapped_last)
 	}
 	free(mm.mapping);
 }
-
-TEST(grant_without_userfaultfd_has_nothing_to_do)
-{
-	CHECK_EQ(mm_page_grant(&mm, NULL, 0x1000, true), 0);
-}

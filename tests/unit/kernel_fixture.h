@@ -94,10 +94,12 @@ struct kfx {
 		struct sgx_encl *encl; /* NULL: no child */
 		uint64_t addr;
 	} * where;
+	unsigned int no_park; /* slots that this divides cannot be parked; 0: all can */
 	bool tcs_inside; /* a thread is in every TCS */
 	uint64_t epoch, thread_epoch; /* published; carried by a thread, if inside */
 	bool inside;
 	int backing_after; /* backing_get()s until one fails; < 0: never */
+	bool losses; /* there was a sgx_suspend() or sgx_epc_poison() */
 	unsigned int parks, kicks, backings; /* backings: indices that are kept */
 	unsigned int logs, encl_memories, encl_frees, tcs_live;
 	uint64_t tcs_flags; /* last written by a debugger */
@@ -118,6 +120,7 @@ struct kfx_encl {
 		uint8_t state;
 	} * backing;
 	uint64_t backing_count;
+	uint8_t *tcs_gone; /* by page: tcs_retire() has it */
 };
 
 struct kfx *kfx_new(unsigned int epc_pages, unsigned int sections, bool debug_checks);

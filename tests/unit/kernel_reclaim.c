@@ -350,6 +350,7 @@ TEST(after_a_suspend_everything_is_lost_and_new_ones_work)
 	build(k, &half, call, KFX_BASE + 0x10000000, 6, false);
 	/* the host takes PTEs away when pages are dropped */
 	memset(k->granted, 0, 32);
+	k->losses = true;
 	CHECK_EQ(sgx_suspend(k->sgx, boot), 0);
 	kfx_check(k);
 	for (uint64_t i = 1; i <= 40; i++) {
@@ -378,6 +379,7 @@ TEST(after_a_suspend_everything_is_lost_and_new_ones_work)
 	kfx_check(k);
 	kfx_release(&half);
 	memset(k->granted, 0, 32);
+	k->losses = true;
 	CHECK_EQ(sgx_suspend(k->sgx, boot), 0);
 	end(k, &new);
 }
@@ -397,6 +399,7 @@ TEST(a_poisoned_page_is_never_given_out_again)
 	struct kfx_encl e;
 	epc_slot_t slot;
 
+	k->losses = true;
 	CHECK_EQ(sgx_epc_poison(k->sgx, 32), -ENXIO);
 	CHECK_EQ(sgx_epc_poison(k->sgx, 30), 0); /* fresh */
 	CHECK_EQ(sgx_epc_poison(k->sgx, 30), -EALREADY);
@@ -431,6 +434,7 @@ TEST(a_poisoned_secs_is_a_lost_enclave)
 	struct kfx_encl e;
 
 	build(k, &e, &k->call, KFX_BASE, 4, true);
+	k->losses = true;
 	for (epc_slot_t slot = 0; slot < 32; slot++)
 		if (k->epcm[slot].valid && k->epcm[slot].pt == SGX_PT_SECS)
 			CHECK_EQ(sgx_epc_poison(k->sgx, slot), 0);

@@ -44,7 +44,7 @@ static inline uint32_t lp_owner(uint32_t tid)
 struct sgx_tcs_slot {
 	uint32_t state; /* atomic */
 	uint32_t cssa; /* atomic to read without holding state */
-	uint64_t epoch; /* SECS epoch at entry; for ETRACK */
+	uint64_t epoch; /* atomic: SECS epoch at entry, or at a kick; for ETRACK */
 	uint64_t aep;
 	uint64_t flags; /* TCS.FLAGS */
 	uint64_t ossa;
@@ -69,6 +69,7 @@ struct lp_secs {
 	uint64_t xfrm;
 	uint32_t ssaframesize; /* pages */
 	uint32_t miscselect;
+	const uint64_t *epoch; /* changes: that of entries from now on; NULL: nobody tracks them */
 };
 
 /* RFLAGS bits that entry and exit treat one by one */

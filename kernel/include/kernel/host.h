@@ -19,6 +19,13 @@ struct sgx_call;
 struct sgx_mm;
 struct sgx_encl;
 
+/* A page that page_park() is asked for */
+struct sgx_park {
+	uint64_t addr; /* linear */
+	epc_slot_t slot;
+	bool parked; /* the answer */
+};
+
 struct sgx_host_ops {
 	/*
 	 * User memory of the caller.  Return: 0, or -EFAULT.  May be called
@@ -79,18 +86,19 @@ struct sgx_host_ops {
 	 * (no userfaultfd) leaves page_park NULL: a full EPC is -ENOMEM then.  All
 	 * but backing are called with encl->lock held.
 	 *
-	 * page_park: take a resident page out of every address space.  When it
-	 * returns 0, epc_mem's bytes() are all there is of it: no write of a client
-	 * comes later, and the next access is a fault, which calls page_grant() (the
-	 * host knows a page that it parked).  Return: 0; -EAGAIN where the page was
-	 * used since it was last asked for (a TCS: nobody faults on those) or cannot
-	 * be taken now.
+	 * page_park: take resident pages out of every address space, oldest first.
+	 * Of one that is parked afterwards epc_mem's bytes() are all there is: no
+	 * write of a client comes later, and the next access is a fault, which calls
+	 * page_grant() (the host knows a page that it parked).  One that was used
+	 * since it was last asked for (a TCS: nobody faults on those) or cannot be
+	 * taken now stays as it is.
 	 */
-	int (*page_park)(struct sgx_encl *encl, uint64_t addr, epc_slot_t slot);
+	void (*page_park)(struct sgx_encl *encl, struct sgx_park *pages, unsigned int count);
 	/*
 	 * The TCS at offset leaves the EPC: nobody enters by it from now on, and
 	 * what the processor changed of it is in *tcs.  tcs_publish() brings it
-	 * back.  Return: false where a thread is inside (nothing changed).
+	 * back.  Return: false where a thread is inside (nothing changed).  Also called
+	 * for one that was lost, on hosts without page_park; NULL: nobody enters.
 	 */
 	bool (*tcs_retire)(struct sgx_encl *encl, uint64_t offset, struct sgx_tcs *tcs);
 	/*

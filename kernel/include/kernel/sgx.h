@@ -87,6 +87,7 @@ struct sgx_fault {
 	uint32_t error_code; /* in: P, W, U, I as the processor gave; out for PF: with SGX */
 	uint32_t vm_prot; /* in: PROT_* of the mapping at addr */
 	bool enclave_mode; /* in: the access was made inside this enclave */
+	bool tcs; /* in: the access is EENTER's or ERESUME's to its TCS */
 };
 
 /**
@@ -124,7 +125,8 @@ struct sgx_encl_info {
 	bool created, initialized;
 	uint8_t mrenclave[SGX_HASH_SIZE], mrsigner[SGX_HASH_SIZE];
 	uint64_t epc_pages; /* SECS, VA and children that are resident */
-	uint64_t va_pages, evicted;
+	uint64_t va_pages, evicted, parked;
+	uint64_t ewb, eldu, soft_faults; /* since CREATE */
 	uint64_t entries, exits, aexs; /* filled in by the host from TCS slots */
 };
 void sgx_encl_info(struct sgx_encl *encl, struct sgx_encl_info *info);

@@ -120,10 +120,12 @@ enum proto_dev {
 
 /* PROTO_OP_FAULT flags; ret is enum proto_verdict, r0 the error code */
 #define PROTO_FAULT_ENCLAVE (1u << 0) /* in enclave mode */
+#define PROTO_FAULT_TCS	    (1u << 1) /* EENTER or ERESUME, of its TCS */
 enum proto_verdict {
 	PROTO_VERDICT_RETRY = 0,
 	PROTO_VERDICT_PF,
 	PROTO_VERDICT_SIGBUS,
+	PROTO_VERDICT_MCE, /* a machine check */
 };
 
 /*
