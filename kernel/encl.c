@@ -20,6 +20,7 @@ struct sgx_encl *sgx_open(struct sgx_subsystem *sgx, void *host_encl)
 		return NULL;
 	encl->sgx = sgx;
 	encl->host = host_encl;
+	encl->consumer.ops = &sgx_encl_consumer_ops;
 	encl->secs = EPC_SLOT_NONE;
 	encl->secs_va = SGX_VA_NONE;
 	pthread_mutex_init(&encl->lock, NULL);
@@ -262,8 +263,8 @@ void sgx_encl_info(struct sgx_encl *encl, struct sgx_encl_info *info)
 		info->ewb = encl->ewb;
 		info->eldu = encl->eldu;
 		pthread_mutex_lock(&encl->sgx->epc.lock);
-		info->parked = encl->parked_cnt;
-		info->soft_faults = encl->soft_faults;
+		info->parked = encl->consumer.parked_cnt;
+		info->soft_faults = encl->consumer.soft_faults;
 		pthread_mutex_unlock(&encl->sgx->epc.lock);
 		info->epc_pages = sgx_encl_epc_pages(encl);
 		if (info->initialized) {
@@ -290,8 +291,8 @@ static bool check_page(struct sgx_encl *encl, uint64_t index, const struct sgx_e
 		return false;
 	epc = sgx_epc_page(&encl->sgx->epc, page->epc);
 	*why = "entry of an enclave names no EPC page of its own";
-	if (!epc || epc->state != SGX_EPC_USED || epc->owner != encl || epc->type != page->type ||
-	    epc->list == SGX_EPC_BATCH)
+	if (!epc || epc->state != SGX_EPC_USED || epc->owner != &encl->consumer ||
+	    epc->type != page->type || epc->list == SGX_EPC_BATCH)
 		return false;
 	if (encl->lost || epc->poison)
 		return true;
@@ -311,8 +312,8 @@ static bool check_secs(struct sgx_encl *encl, const char **why)
 	struct cpu_secs_info secs;
 
 	*why = "created enclave has no SECS of its own";
-	if (!epc || epc->state != SGX_EPC_USED || epc->type != SGX_PT_SECS || epc->owner != encl ||
-	    encl->secs_va != SGX_VA_NONE)
+	if (!epc || epc->state != SGX_EPC_USED || epc->type != SGX_PT_SECS ||
+	    epc->owner != &encl->consumer || encl->secs_va != SGX_VA_NONE)
 		return false;
 	if (encl->lost)
 		return true;

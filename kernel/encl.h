@@ -47,6 +47,7 @@ struct sgx_va_page {
 struct sgx_encl {
 	struct sgx_subsystem *sgx;
 	void *host;
+	struct sgx_consumer consumer; /* whose EPC pages are */
 	struct sgx_encl *next, **pprev; /* sgx_subsystem.encl_list */
 	uint32_t flags; /* atomic: SGX_ENCL_* */
 	pthread_mutex_t lock;
@@ -66,11 +67,13 @@ struct sgx_encl {
 	struct page_array page_array;
 	struct sgx_va_page *va_pages; /* va_count of them */
 	uint32_t va_count, va_hint; /* none before va_hint has a free slot */
-
-	/* Under sgx_epc.lock: */
-	uint64_t parked_cnt; /* children on the PARKED list */
-	uint64_t soft_faults; /* on parked pages, since CREATE */
 };
+
+/* The only consumer that there is. */
+static inline struct sgx_encl *sgx_encl_of(struct sgx_consumer *consumer)
+{
+	return (struct sgx_encl *)(void *)((char *)consumer - offsetof(struct sgx_encl, consumer));
+}
 
 struct sgx_subsystem {
 	struct cpu_package *pkg;
@@ -112,11 +115,10 @@ void sgx_free_va_slot(struct sgx_encl *encl, uint32_t slot);
 bool sgx_va_used(const struct sgx_encl *encl, uint32_t slot);
 bool sgx_va_check(const struct sgx_encl *encl, const char **why);
 
+/* encl_reclaim.c */
+extern const struct sgx_consumer_ops sgx_encl_consumer_ops;
+
 /* backing.c */
-struct sgx_backing {
-	void *page; /* 4096 bytes, sealed */
-	struct sgx_pcmd *pcmd;
-};
 void sgx_encl_ewb(struct sgx_encl *encl, struct sgx_encl_page *page, const struct sgx_backing *b);
 void sgx_encl_ewb_secs(struct sgx_encl *encl);
 int sgx_encl_load_page(struct sgx_encl *encl, uint64_t addr, struct sgx_encl_page **page);

@@ -171,7 +171,7 @@ static epc_slot_t alloc_free(struct sgx_subsystem *sgx, struct sgx_encl *owner, 
 		struct sgx_epc_page *page = sgx_epc_page(epc, slot);
 
 		*page = (struct sgx_epc_page){
-			.owner = owner, .state = SGX_EPC_USED, .type = (uint8_t)type};
+			.owner = &owner->consumer, .state = SGX_EPC_USED, .type = (uint8_t)type};
 		epc->used[type]++;
 		epc->free--;
 	}
@@ -297,7 +297,7 @@ int sgx_epc_poison(struct sgx_subsystem *sgx, epc_slot_t slot)
 		ret = -EALREADY;
 	} else if (page->state == SGX_EPC_USED) {
 		page->poison = 1;
-		encl = page->owner;
+		encl = sgx_encl_of(page->owner);
 	} else if (page->state == SGX_EPC_FREE) {
 		poison_free(epc, section, slot - section->first);
 	}
@@ -346,7 +346,7 @@ struct sgx_encl *sgx_epc_owner(struct sgx_subsystem *sgx, epc_slot_t slot)
 {
 	struct sgx_epc_page *page = sgx_epc_page(&sgx->epc, slot);
 
-	return page && page->state == SGX_EPC_USED ? page->owner : NULL;
+	return page && page->state == SGX_EPC_USED ? sgx_encl_of(page->owner) : NULL;
 }
 
 /**
@@ -424,7 +424,7 @@ bool sgx_epc_check(struct sgx_subsystem *sgx, const char **why)
 				continue;
 			used[page->type]++;
 			*why = "EPC page in use is not valid in the EPCM";
-			if (!page->owner->lost && !page->poison &&
+			if (!sgx_encl_of(page->owner)->lost && !page->poison &&
 			    (!sgx->pkg->epcm[section->first + p].valid ||
 			     sgx->pkg->epcm[section->first + p].pt != page->type))
 				return false;

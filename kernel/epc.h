@@ -40,6 +40,7 @@
 #include <cpu/package.h>
 #include <pthread.h>
 
+struct sgx_consumer;
 struct sgx_encl;
 struct sgx_subsystem;
 struct sgx_epc_info;
@@ -60,7 +61,7 @@ enum sgx_epc_list {
 };
 
 struct sgx_epc_page {
-	struct sgx_encl *owner; /* while used */
+	struct sgx_consumer *owner; /* while used */
 	/*
 	 * While free: next is an index in the section + 1, 0 ends the list.  While
 	 * used: neighbours on its list, slots + 1.

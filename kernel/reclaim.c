@@ -10,7 +10,6 @@
 #include <errno.h>
 
 #include "encl.h"
-#include "encls.h"
 
 #define SGX_NR_TO_SCAN 16 /* pages of a batch, as upstream */
 #define SGX_PARK_RUN   32 /* that the host is asked for at a time */
@@ -60,22 +59,17 @@ static void fifo_remove(struct sgx_epc *epc, epc_slot_t slot)
 	page->prev = 0;
 }
 
-static void move_to(struct sgx_epc *epc, enum sgx_epc_list list, epc_slot_t slot)
-{
-	pthread_mutex_lock(&epc->lock);
-	fifo_remove(epc, slot);
-	fifo_add(epc, list, slot);
-	pthread_mutex_unlock(&epc->lock);
-}
-
 /**
- * sgx_mark_page_reclaimable() - a child is complete: it may be evicted
+ * sgx_mark_page_reclaimable() - a page is complete: it may be evicted
  *
- * Context: encl->lock held.
+ * Context: the consumer's lock held.
  */
 void sgx_mark_page_reclaimable(struct sgx_subsystem *sgx, epc_slot_t slot)
 {
-	move_to(&sgx->epc, SGX_EPC_MAPPED, slot);
+	pthread_mutex_lock(&sgx->epc.lock);
+	fifo_remove(&sgx->epc, slot);
+	fifo_add(&sgx->epc, SGX_EPC_MAPPED, slot);
+	pthread_mutex_unlock(&sgx->epc.lock);
 }
 
 /**
@@ -93,7 +87,7 @@ void sgx_unmark_page_reclaimable(struct sgx_subsystem *sgx, epc_slot_t slot)
 /**
  * sgx_page_used() - a page is granted to somebody
  *
- * Context: encl->lock held.
+ * Context: the consumer's lock held.
  */
 void sgx_page_used(struct sgx_subsystem *sgx, epc_slot_t slot)
 {
@@ -108,10 +102,45 @@ void sgx_page_used(struct sgx_subsystem *sgx, epc_slot_t slot)
 		page->owner->soft_faults++;
 		epc->soft_faults++;
 	} else if (page->list == SGX_EPC_BATCH) {
-		/* the reclaimer sees it when it has encl->lock */
+		/* the pass sees it when it has the consumer's lock */
 		page->skip = SGX_SKIP;
 		page->owner->soft_faults++;
 		epc->soft_faults++;
+	}
+	pthread_mutex_unlock(&epc->lock);
+}
+
+/**
+ * sgx_page_skips() - a page has proved to be in use: one pass less that leaves it alone
+ *
+ * Context: the consumer's lock held.
+ */
+bool sgx_page_skips(struct sgx_subsystem *sgx, epc_slot_t slot)
+{
+	struct sgx_epc_page *page = sgx_epc_page(&sgx->epc, slot);
+	bool skip;
+
+	pthread_mutex_lock(&sgx->epc.lock);
+	skip = page->skip;
+	if (skip)
+		page->skip--;
+	pthread_mutex_unlock(&sgx->epc.lock);
+	return skip;
+}
+
+/**
+ * sgx_pages_aged() - what became of pages that a consumer was asked to age
+ *
+ * Context: the consumer's lock held, since before they were parked.
+ */
+void sgx_pages_aged(struct sgx_subsystem *sgx, const struct sgx_park *pages, unsigned int count)
+{
+	struct sgx_epc *epc = &sgx->epc;
+
+	pthread_mutex_lock(&epc->lock);
+	for (unsigned int i = 0; i < count; i++) {
+		fifo_remove(epc, pages[i].slot);
+		fifo_add(epc, pages[i].parked ? SGX_EPC_PARKED : SGX_EPC_MAPPED, pages[i].slot);
 	}
 	pthread_mutex_unlock(&epc->lock);
 }
@@ -123,6 +152,16 @@ void sgx_count_eldu(struct sgx_subsystem *sgx)
 {
 	pthread_mutex_lock(&sgx->epc.lock);
 	sgx->epc.eldu++;
+	pthread_mutex_unlock(&sgx->epc.lock);
+}
+
+/**
+ * sgx_count_ewb() - one more page is gone
+ */
+void sgx_count_ewb(struct sgx_subsystem *sgx)
+{
+	pthread_mutex_lock(&sgx->epc.lock);
+	sgx->epc.ewb++;
 	pthread_mutex_unlock(&sgx->epc.lock);
 }
 
@@ -143,19 +182,6 @@ static epc_slot_t take_oldest(struct sgx_epc *epc, enum sgx_epc_list list)
 	return slot;
 }
 
-static bool take_skip(struct sgx_epc *epc, epc_slot_t slot)
-{
-	struct sgx_epc_page *page = sgx_epc_page(epc, slot);
-	bool skip;
-
-	pthread_mutex_lock(&epc->lock);
-	skip = page->skip;
-	if (skip)
-		page->skip--;
-	pthread_mutex_unlock(&epc->lock);
-	return skip;
-}
-
 /* A fifth of the EPC is parked, a third of a small one: 32 MiB is 8192 pages. */
 static uint64_t park_target(const struct sgx_epc *epc)
 {
@@ -163,7 +189,7 @@ static uint64_t park_target(const struct sgx_epc *epc)
 }
 
 /*
- * The oldest mapped pages of one enclave, which are then in the batch.  Those that
+ * The oldest mapped pages of one consumer, which are then in the batch.  Those that
  * have proved to be in use go to the end of the list.
  * @scan: pages that may be looked at; what is left of them
  */
@@ -171,7 +197,7 @@ static unsigned int take_run(struct sgx_epc *epc, struct sgx_park run[SGX_PARK_R
 			     unsigned int max)
 {
 	struct sgx_epc_fifo *fifo = &epc->fifo[SGX_EPC_MAPPED];
-	const struct sgx_encl *owner = NULL;
+	const struct sgx_consumer *owner = NULL;
 	uint64_t target = park_target(epc), parked;
 	unsigned int count = 0;
 
@@ -200,39 +226,15 @@ static unsigned int take_run(struct sgx_epc *epc, struct sgx_park run[SGX_PARK_R
 	return count;
 }
 
-/*
- * Pages of one enclave out of everybody's sight, but those that have been used
- * since they were taken.  Return: how many.
- */
-static unsigned int park_run(struct sgx_subsystem *sgx, struct sgx_park *run, unsigned int count)
+/* Return: how many are parked now. */
+static unsigned int age(struct sgx_subsystem *sgx, struct sgx_park *run, unsigned int count)
 {
-	struct sgx_encl *encl = sgx_epc_page(&sgx->epc, run[0].slot)->owner;
-	unsigned int asked = 0, parked = 0;
+	struct sgx_consumer *consumer = sgx_epc_page(&sgx->epc, run[0].slot)->owner;
+	unsigned int parked = 0;
 
-	pthread_mutex_lock(&encl->lock);
-	for (unsigned int i = 0; i < count; i++) {
-		epc_slot_t slot = run[i].slot;
-
-		if (take_skip(&sgx->epc, slot)) {
-			move_to(&sgx->epc, SGX_EPC_MAPPED, slot);
-		} else if (!epcm_valid(sgx->pkg, slot)) {
-			/* One that was lost is in nobody's sight. */
-			move_to(&sgx->epc, SGX_EPC_PARKED, slot);
-			parked++;
-		} else {
-			run[asked++] = (struct sgx_park){epcm_address(sgx->pkg, slot), slot, false};
-		}
-	}
-	if (asked)
-		sgx->ops->page_park(encl, run, asked);
-	pthread_mutex_lock(&sgx->epc.lock);
-	for (unsigned int i = 0; i < asked; i++) {
-		fifo_remove(&sgx->epc, run[i].slot);
-		fifo_add(&sgx->epc, run[i].parked ? SGX_EPC_PARKED : SGX_EPC_MAPPED, run[i].slot);
+	consumer->ops->age(consumer, run, count);
+	for (unsigned int i = 0; i < count; i++)
 		parked += run[i].parked;
-	}
-	pthread_mutex_unlock(&sgx->epc.lock);
-	pthread_mutex_unlock(&encl->lock);
 	return parked;
 }
 
@@ -249,51 +251,8 @@ static void refill(struct sgx_subsystem *sgx)
 		count = take_run(&sgx->epc, run, &scan, SGX_PARK_MAX - parked);
 		if (!count)
 			break;
-		parked += park_run(sgx, run, count);
+		parked += age(sgx, run, count);
 	}
-}
-
-struct victim {
-	struct sgx_encl *encl;
-	uint64_t addr;
-	epc_slot_t slot;
-	struct sgx_backing backing;
-};
-
-static bool retire_tcs(struct sgx_subsystem *sgx, struct sgx_encl *encl, uint64_t offset,
-		       epc_slot_t slot)
-{
-	struct sgx_tcs lost;
-
-	/* What is in a lost one is nobody's concern. */
-	if (!epcm_valid(sgx->pkg, slot))
-		return sgx->ops->tcs_retire(encl, offset, &lost);
-	return sgx->ops->tcs_retire(encl, offset,
-				    (void *)sgx->pkg->mem->bytes(sgx->pkg->mem_ctx, slot));
-}
-
-/*
- * Nobody uses it from now on.  Backing first, for EBLOCK cannot be taken back.
- * Context: encl->lock held.  Return: 0; -EAGAIN where it is in use; -ENOMEM.
- */
-static int block(struct sgx_subsystem *sgx, struct victim *v)
-{
-	struct sgx_encl_page *page = sgx_encl_find_page(v->encl, v->addr);
-	uint64_t offset = v->addr - v->encl->base;
-	const struct sgx_host_ops *ops = sgx->ops;
-
-	if (take_skip(&sgx->epc, v->slot) || sgx_epc_poisoned(&sgx->epc, v->slot))
-		return -EAGAIN;
-	if (ops->backing_get(v->encl, offset >> SGX_PAGE_SHIFT, &v->backing.page, &v->backing.pcmd))
-		return -ENOMEM;
-	if (page->type == SGX_PT_TCS && !retire_tcs(sgx, v->encl, offset, v->slot)) {
-		ops->backing_put(v->encl, offset >> SGX_PAGE_SHIFT, false);
-		return -EAGAIN;
-	}
-	/* Lost, or blocked already: EWB says what is to be said. */
-	(void)!__eblock(sgx->pkg, v->slot);
-	page->flags |= SGX_ENCL_PAGE_RECLAIMED;
-	return 0;
 }
 
 /*
@@ -311,56 +270,30 @@ static unsigned int batch_size(struct sgx_epc *epc)
 }
 
 /* Take up to a batch of parked pages and block them.  Return: how many. */
-static unsigned int block_batch(struct sgx_subsystem *sgx, struct victim batch[SGX_NR_TO_SCAN],
+static unsigned int block_batch(struct sgx_subsystem *sgx, struct sgx_victim batch[SGX_NR_TO_SCAN],
 				bool *nomem)
 {
 	unsigned int count = 0, size = batch_size(&sgx->epc);
 
-	for (unsigned int i = 0; i < size; i++) {
-		struct victim *v = &batch[count];
+	for (unsigned int i = 0; i < size && !*nomem; i++) {
+		struct sgx_victim *v = &batch[count];
 		int ret;
 
 		v->slot = take_oldest(&sgx->epc, SGX_EPC_PARKED);
 		if (v->slot == EPC_SLOT_NONE)
 			break;
-		v->encl = sgx_epc_page(&sgx->epc, v->slot)->owner;
-		v->addr = epcm_address(sgx->pkg, v->slot);
-		pthread_mutex_lock(&v->encl->lock);
-		ret = block(sgx, v);
-		if (ret)
-			move_to(&sgx->epc, SGX_EPC_MAPPED, v->slot);
-		else
-			count++;
-		pthread_mutex_unlock(&v->encl->lock);
-		if (ret == -ENOMEM) {
-			*nomem = true;
-			break;
-		}
+		v->consumer = sgx_epc_page(&sgx->epc, v->slot)->owner;
+		ret = v->consumer->ops->block(v->consumer, v);
+		count += !ret;
+		*nomem = ret == -ENOMEM;
 	}
 	return count;
-}
-
-/* The page is out of the EPC afterwards, whatever EWB said. */
-static void write_back(struct sgx_subsystem *sgx, struct victim *v)
-{
-	uint64_t index = (v->addr - v->encl->base) >> SGX_PAGE_SHIFT;
-
-	pthread_mutex_lock(&v->encl->lock);
-	sgx_unmark_page_reclaimable(sgx, v->slot);
-	sgx_encl_ewb(v->encl, sgx_encl_find_page(v->encl, v->addr), &v->backing);
-	sgx->ops->backing_put(v->encl, index, true);
-	v->encl->ewb++;
-	pthread_mutex_lock(&sgx->epc.lock);
-	sgx->epc.ewb++;
-	pthread_mutex_unlock(&sgx->epc.lock);
-	sgx_encl_ewb_secs(v->encl);
-	pthread_mutex_unlock(&v->encl->lock);
 }
 
 /* Return: pages that are free now. */
 static unsigned int reclaim_pages(struct sgx_subsystem *sgx)
 {
-	struct victim batch[SGX_NR_TO_SCAN];
+	struct sgx_victim batch[SGX_NR_TO_SCAN];
 	unsigned int count, freed = 0;
 	bool nomem = false;
 
@@ -369,7 +302,7 @@ static unsigned int reclaim_pages(struct sgx_subsystem *sgx)
 		refill(sgx);
 		count = block_batch(sgx, batch, &nomem);
 		for (unsigned int v = 0; v < count; v++)
-			write_back(sgx, &batch[v]);
+			batch[v].consumer->ops->write_back(batch[v].consumer, &batch[v]);
 		freed += count;
 	}
 	return freed;

@@ -164,7 +164,7 @@ bool sgx_va_check(const struct sgx_encl *encl, const char **why)
 
 		*why = "VA page of an enclave is no EPC page of its own";
 		if (!epc || epc->state != SGX_EPC_USED || epc->type != SGX_PT_VA ||
-		    epc->owner != encl || epc->list != SGX_EPC_UNLISTED)
+		    epc->owner != &encl->consumer || epc->list != SGX_EPC_UNLISTED)
 			return false;
 		for (uint32_t w = 0; w < SGX_VA_SLOTS / 64; w++)
 			bits += (uint32_t)__builtin_popcountll(va->slots[w]);

@@ -225,6 +225,8 @@ static void op_thread(struct shadow *s)
 	k->inside = one_in(2);
 	k->thread_epoch = one_in(2) ? k->epoch : 0;
 	k->tcs_inside = k->inside && one_in(3);
+	/* some that cannot be taken just now */
+	k->no_park = one_in(3) ? 3 + below(4) : 0;
 }
 
 static void do_step(void)

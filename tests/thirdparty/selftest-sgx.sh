@@ -8,11 +8,11 @@
 # Builds Linux's own SGX selftest (tools/testing/selftests/sgx) from Debian's
 # linux-source-6.1, unmodified and with its own Makefile, runs it N times with
 # `swsgx run ./test_sgx`, and says in TAP whether each TEST passed in every
-# round. Without TEST: the five that need neither SGX2 nor paging.
+# round. Without TEST: the six that need no SGX2.
 #
 # The harness of 6.1 cannot select a test, so each round runs the whole
 # program and its results are picked out; the others are told as a comment.
-# --epc gives the machine that much EPC: two of the others build an enclave as
+# --epc gives the machine that much EPC: the oversubscribed ones build an enclave as
 # large as the whole EPC, so a small one makes many rounds quick. The sources
 # are kept in --cache, $SWSGX_CACHE or build/thirdparty.
 set -eu
@@ -52,7 +52,8 @@ while [ $# -gt 0 ]; do
 done
 case $rounds in '' | *[!0-9]* | 0) usage ;; esac
 if [ $# -eq 0 ]; then
-	set -- unclobbered_vdso clobbered_vdso clobbered_vdso_and_user_function \
+	set -- unclobbered_vdso unclobbered_vdso_oversubscribed clobbered_vdso \
+		clobbered_vdso_and_user_function \
 		tcs_entry pte_permissions
 fi
 
