@@ -179,7 +179,7 @@ struct enclave {
 	uint64_t base, size;
 	uint8_t *map;
 	epc_slot_t *slot_of; /* by page of the ELRANGE: slot + 1 of its EPC page */
-#define SLOT_EVICTED EPC_SLOT_NONE /* or that: it is in the backing */
+#define SLOT_EVICTED EPC_SLOT_NONE /* or that: it is in the backing; 0: never added */
 	void **backing; /* by page, the SECS' behind them; NULL: none */
 	uint64_t backing_count;
 	int tcs_fd;
@@ -197,6 +197,12 @@ struct enclave {
 	struct client *_Atomic ioctl_owner; /* whose ADD_PAGES goes on in pieces */
 	struct window window;
 };
+
+/* Context: encl->lock held; prefill.c reads without, and only whether it is 0. */
+static inline void enclave_set_slot(struct enclave *e, uint64_t page, epc_slot_t value)
+{
+	__atomic_store_n(&e->slot_of[page], value, __ATOMIC_RELAXED);
+}
 
 /* What is remembered of an enclave that has ended. */
 struct enclave_record {

@@ -256,7 +256,7 @@ static int memory_fill(void *ctx, epc_slot_t slot, epc_slot_t secs, uint64_t lin
 		/* ELDU: as if parked, whoever wanted it is granted it next */
 		if (fill_private(m, slot, src))
 			return -1;
-		e->slot_of[offset >> SGX_PAGE_SHIFT] = slot + 1;
+		enclave_set_slot(e, offset >> SGX_PAGE_SHIFT, slot + 1);
 		return 0;
 	}
 	/* EADD, by whoever holds the enclave's ioctl place */
@@ -265,7 +265,7 @@ static int memory_fill(void *ctx, epc_slot_t slot, epc_slot_t secs, uint64_t lin
 	else if (memory_file_page(m, e->map + offset, src))
 		return -1;
 	m->memory.page[slot] = (uintptr_t)(e->map + offset);
-	e->slot_of[offset >> SGX_PAGE_SHIFT] = slot + 1;
+	enclave_set_slot(e, offset >> SGX_PAGE_SHIFT, slot + 1);
 	return 0;
 }
 

@@ -283,7 +283,7 @@ void paging_backing_put(struct sgx_encl *sgx, uint64_t index, bool keep)
 	if (!keep)
 		backing_drop(e, index);
 	else if (index < e->size / SGX_PAGE_SIZE)
-		e->slot_of[index] = SLOT_EVICTED; /* memory_fill() */
+		enclave_set_slot(e, index, SLOT_EVICTED); /* memory_fill() */
 }
 
 /**

@@ -185,7 +185,7 @@ static uint64_t vacant(const struct enclave *e, uint64_t page, uint64_t want)
 
 	if (want > size)
 		want = size;
-	while (page < want && !e->slot_of[page])
+	while (page < want && !__atomic_load_n(&e->slot_of[page], __ATOMIC_RELAXED))
 		page++;
 	return page;
 }
