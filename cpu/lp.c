@@ -243,13 +243,19 @@ static void restore_outside(const struct lp_state *lp, struct lp_gprs *regs)
 		regs->rflags = (regs->rflags & ~LP_RFLAGS_TF) | lp->save_tf;
 }
 
-/* Outside again; the slot is the next thread's from the last store on. */
+/*
+ * Outside again; the slot is the next thread's from the exchange on.  The TCS may have
+ * been lost while we were inside, and GONE is for good.
+ */
 static void leave_slot(struct lp_state *lp)
 {
 	struct sgx_tcs_slot *tcs = lp->tcs;
+	uint32_t state = __atomic_load_n(&tcs->state, __ATOMIC_RELAXED);
 
 	__atomic_store_n(&lp->tcs, NULL, __ATOMIC_RELEASE);
-	__atomic_store_n(&tcs->state, SGX_TCS_FREE, __ATOMIC_RELEASE);
+	if (state != SGX_TCS_GONE)
+		__atomic_compare_exchange_n(&tcs->state, &state, SGX_TCS_FREE, false,
+					    __ATOMIC_RELEASE, __ATOMIC_RELAXED);
 }
 
 void lp_eenter(struct lp_state *lp, const struct lp_secs *secs, struct sgx_tcs_slot *tcs,

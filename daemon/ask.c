@@ -10,6 +10,13 @@
 
 int machine_ask(int fd, uint32_t type, uint32_t arg, FILE *text)
 {
+	uint64_t words[8] = {0};
+
+	return machine_ask_words(fd, type, arg, text, words);
+}
+
+int machine_ask_words(int fd, uint32_t type, uint32_t arg, FILE *text, uint64_t words[8])
+{
 	struct proto_msg msg = {
 		.magic = PROTO_MAGIC,
 		.version = PROTO_VERSION,
@@ -20,6 +27,7 @@ int machine_ask(int fd, uint32_t type, uint32_t arg, FILE *text)
 	char *buf;
 	int ret;
 
+	memcpy(msg.words, words, sizeof(msg.words));
 	ret = sock_send(fd, &msg, NULL, 0, NULL, 0);
 	if (ret)
 		return ret;
@@ -39,6 +47,7 @@ int machine_ask(int fd, uint32_t type, uint32_t arg, FILE *text)
 		if (msg.magic != PROTO_MAGIC || msg.version != PROTO_VERSION)
 			break;
 		if (msg.type == PROTO_MSG_OK) {
+			memcpy(words, msg.words, sizeof(msg.words));
 			ret = msg.status;
 			break;
 		}

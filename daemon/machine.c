@@ -175,6 +175,7 @@ int machine_init(struct machine *m, const struct daemon_options *options,
 
 	m->name = options->name;
 	m->epc_size = options->epc_size;
+	m->memory.backing_max = options->backing_max / MEMORY_BACKING_PAGE;
 	m->intel = options->intel;
 	m->epoll = m->inotify.fd = m->signals.fd = m->wakeup.fd = m->listener.fd = -1;
 	m->lock_fd = m->dir_fd = m->page_fd = m->provision_fd = m->node_fd = -1;

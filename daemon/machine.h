@@ -82,7 +82,8 @@ struct sgx_pcmd *pool_pcmd(void *page);
  * and TCS.  The
  * table is address space only until a slot is used.
  */
-#define EPC_PRIVATE 1ul
+#define EPC_PRIVATE	    1ul
+#define MEMORY_BACKING_PAGE (SGX_PAGE_SIZE + sizeof(struct sgx_pcmd)) /* bytes of backing */
 
 struct epc_memory {
 	uintptr_t *page; /* by slot; 0: free */
@@ -181,7 +182,7 @@ struct enclave {
 	epc_slot_t *slot_of; /* by page of the ELRANGE: slot + 1 of its EPC page */
 #define SLOT_EVICTED EPC_SLOT_NONE /* or that: it is in the backing; 0: never added */
 	void **backing; /* by page, the SECS' behind them; NULL: none */
-	uint64_t backing_count;
+	uint64_t backing_count; /* written under encl->lock, atomic to read without */
 	int tcs_fd;
 	struct sgx_tcs_slot *tcs; /* by page, and enclave_epoch() */
 	pthread_mutex_t lock; /* below */
@@ -210,6 +211,7 @@ struct enclave_record {
 	bool initialized;
 	uint8_t mrenclave[SGX_HASH_SIZE], mrsigner[SGX_HASH_SIZE];
 	struct counters counters;
+	uint64_t ewb, eldu, soft_faults;
 };
 #define PAST_ENCLAVES 16u
 
@@ -355,7 +357,7 @@ bool debug_serve(struct machine *m, struct conn *c);
 bool debug_takes_exec(struct machine *m, pid_t pid, const struct proto_exec *exec);
 void debug_ended(struct machine *m);
 void control_message(struct machine *m, struct conn *c, const struct proto_msg *msg);
-char *control_stat(struct machine *m, bool text);
+char *report_stat(struct machine *m, bool text, uint64_t words[8]);
 int sock_send(int sock, const struct proto_msg *msg, const void *text, size_t size, const int *fds,
 	      uint32_t count);
 int paths_open_machine(struct machine *m, const char *name, struct daemon_ready *ready);
@@ -397,6 +399,7 @@ struct machine {
 	atomic_uint ending; /* enclaves off the list that somebody still has a reference to */
 	uint64_t settle_wanted, settle_done;
 	bool stopping;
+	uint64_t suspends; /* main thread */
 	bool private_over; /* the command has ended */
 	atomic_uint execs; /* exec threads that run */
 	bool spin;

@@ -253,7 +253,8 @@ int paging_backing_get(struct sgx_encl *sgx, uint64_t index, void **page, struct
 			atomic_fetch_sub(&mem->backing, 1);
 			return -ENOMEM;
 		}
-		e->backing_count++;
+		/* read by stat without encl->lock */
+		__atomic_store_n(&e->backing_count, e->backing_count + 1, __ATOMIC_RELAXED);
 	}
 	*page = e->backing[index];
 	*pcmd = pool_pcmd(e->backing[index]);
@@ -266,7 +267,7 @@ static void backing_drop(struct enclave *e, uint64_t index)
 
 	pool_put(&mem->pool, e->backing[index]);
 	e->backing[index] = NULL;
-	e->backing_count--;
+	__atomic_store_n(&e->backing_count, e->backing_count - 1, __ATOMIC_RELAXED);
 	atomic_fetch_sub(&mem->backing, 1);
 }
 

@@ -35,6 +35,9 @@ static void record(struct machine *m, struct enclave *e)
 		memcpy(r->mrenclave, info.mrenclave, SGX_HASH_SIZE);
 		memcpy(r->mrsigner, info.mrsigner, SGX_HASH_SIZE);
 		r->counters = c;
+		r->ewb = info.ewb;
+		r->eldu = info.eldu;
+		r->soft_faults = info.soft_faults;
 	}
 	pthread_mutex_unlock(&m->lock);
 }

@@ -73,7 +73,9 @@ void enclave_host_tcs_publish(struct sgx_encl *sgx, uint64_t offset, const struc
 	if (!tcs) {
 		__atomic_store_n(&t->state, SGX_TCS_GONE, __ATOMIC_RELEASE);
 		pthread_mutex_lock(&e->lock);
-		slot_counters(t, &e->past);
+		/* one that was lost comes here a second time */
+		if (tcs_find(e, page))
+			slot_counters(t, &e->past);
 		tcs_forget(e, (uint32_t)page);
 		pthread_mutex_unlock(&e->lock);
 		return;

@@ -105,12 +105,9 @@ void *sgx_encl_host(const struct sgx_encl *encl)
  */
 void sgx_encl_lose_page(struct sgx_encl *encl, const struct sgx_encl_page *page, uint64_t offset)
 {
-	const struct sgx_host_ops *ops = encl->sgx->ops;
-	struct sgx_tcs lost;
-
-	/* Nobody enters by it any more; who is inside finds no SSA. */
-	if (page->type == SGX_PT_TCS && ops->tcs_retire)
-		(void)ops->tcs_retire(encl, offset, &lost);
+	/* Nobody enters by it any more, also not when who is inside has left. */
+	if (page->type == SGX_PT_TCS)
+		encl->sgx->ops->tcs_publish(encl, offset, NULL);
 	cpu_epc_lose(encl->sgx->pkg, page->epc);
 }
 
@@ -267,6 +264,8 @@ void sgx_encl_info(struct sgx_encl *encl, struct sgx_encl_info *info)
 		info->soft_faults = encl->consumer.soft_faults;
 		pthread_mutex_unlock(&encl->sgx->epc.lock);
 		info->epc_pages = sgx_encl_epc_pages(encl);
+		info->mapped = encl->secs_child_cnt - info->parked;
+		info->lost = encl->lost;
 		if (info->initialized) {
 			__builtin_memcpy(info->mrenclave, secs->secs.mrenclave, SGX_HASH_SIZE);
 			__builtin_memcpy(info->mrsigner, secs->secs.mrsigner, SGX_HASH_SIZE);

@@ -272,14 +272,8 @@ static void poison_free(struct sgx_epc *epc, struct sgx_epc_section *section, ui
 	epc->poisoned++;
 }
 
-/**
- * sgx_epc_poison() - a memory error was found in an EPC page
- *
- * Upstream's arch_memory_failure().  What was in the page is gone; whoever touches
- * it gets SGX_FAULT_MCE.
- * Return: 0; -ENXIO where @slot is no EPC page; -EALREADY.
- */
-int sgx_epc_poison(struct sgx_subsystem *sgx, epc_slot_t slot)
+/* Context: sgx_reclaimer.lock held: enclaves stay, and pages are in no batch. */
+static int poison(struct sgx_subsystem *sgx, epc_slot_t slot)
 {
 	struct sgx_epc *epc = &sgx->epc;
 	struct sgx_epc_section *section = section_of(epc, slot);
@@ -290,8 +284,6 @@ int sgx_epc_poison(struct sgx_subsystem *sgx, epc_slot_t slot)
 	if (!section)
 		return -ENXIO;
 	page = &section->pages[slot - section->first];
-	/* Enclaves stay while this is held, and pages in no batch. */
-	pthread_mutex_lock(&sgx->reclaimer.lock);
 	pthread_mutex_lock(&epc->lock);
 	if (page->state == SGX_EPC_POISONED || page->poison) {
 		ret = -EALREADY;
@@ -317,6 +309,52 @@ int sgx_epc_poison(struct sgx_subsystem *sgx, epc_slot_t slot)
 			cpu_epc_lose(sgx->pkg, slot);
 		pthread_mutex_unlock(&encl->lock);
 	}
+	return ret;
+}
+
+/**
+ * sgx_epc_poison() - a memory error was found in an EPC page
+ *
+ * Upstream's arch_memory_failure().  What was in the page is gone; whoever touches
+ * it gets SGX_FAULT_MCE.
+ * Return: 0; -ENXIO where @slot is no EPC page; -EALREADY.
+ */
+int sgx_epc_poison(struct sgx_subsystem *sgx, epc_slot_t slot)
+{
+	int ret;
+
+	pthread_mutex_lock(&sgx->reclaimer.lock);
+	ret = poison(sgx, slot);
+	pthread_mutex_unlock(&sgx->reclaimer.lock);
+	return ret;
+}
+
+/**
+ * sgx_encl_poison() - sgx_epc_poison() for the page that a child is in now
+ * @encl:	stays while this runs
+ * @offset:	in the ELRANGE, any byte of the page
+ * @slot:	receives the EPC page
+ *
+ * Return: 0; -ENOENT where the enclave has no such page; -ENODATA where it is
+ * evicted, and so in no EPC page; -EALREADY.
+ */
+int sgx_encl_poison(struct sgx_encl *encl, uint64_t offset, epc_slot_t *slot)
+{
+	const struct sgx_encl_page *page = NULL;
+	struct sgx_subsystem *sgx = encl->sgx;
+	int ret = -ENOENT;
+
+	pthread_mutex_lock(&sgx->reclaimer.lock);
+	pthread_mutex_lock(&encl->lock);
+	if (offset < encl->size)
+		page = sgx_encl_find_page(encl, encl->base + (offset & SGX_PAGE_MASK));
+	if (page)
+		ret = page->flags & SGX_ENCL_PAGE_EVICTED ? -ENODATA : 0;
+	if (!ret)
+		*slot = page->epc;
+	pthread_mutex_unlock(&encl->lock);
+	if (!ret)
+		ret = poison(sgx, *slot);
 	pthread_mutex_unlock(&sgx->reclaimer.lock);
 	return ret;
 }

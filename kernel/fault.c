@@ -98,7 +98,10 @@ struct cpu_result sgx_enclu(struct sgx_encl *encl, struct cpu_regs *regs)
 	struct cpu_result r = cpu_gp();
 
 	pthread_mutex_lock(&encl->lock);
-	if ((sgx_encl_flags(encl) & SGX_ENCL_INITIALIZED) && !sgx_encl_load_secs(encl)) {
+	if (encl->lost) {
+		/* The fetch of ENCLU would not have been; the operand says the same. */
+		r = cpu_pf(regs->rbx & SGX_PAGE_MASK, SGX_PF_P | SGX_PF_U | SGX_PF_SGX);
+	} else if ((sgx_encl_flags(encl) & SGX_ENCL_INITIALIZED) && !sgx_encl_load_secs(encl)) {
 		as.secs = encl->secs;
 		r = cpu_enclu(encl->sgx->pkg, &as, regs);
 	}

@@ -44,6 +44,9 @@ static void usage(FILE *out)
 	      "126: PROGRAM could not be executed, 127: it was not found.\n"
 	      "\n"
 	      "  --epc SIZE      EPC of the machine, 64K to 1024G (default 128M)\n"
+	      "  --backing-max SIZE\n"
+	      "                  memory for evicted EPC pages at most, 4224 bytes each, 8K or\n"
+	      "                  more (default: as much as there is)\n"
 	      "  --cpu intel     let CPUID and /proc/cpuinfo show an Intel processor,\n"
 	      "                  whatever this one is (default: host)\n"
 	      "  --machine NAME  join a machine of 'swsgx machine start' instead of\n"
@@ -78,9 +81,8 @@ static int connect_named(const char *name, pid_t *pid)
 	return fd;
 }
 
-static int start_private(uint64_t epc_size, bool intel, pid_t *pid)
+static int start_private(struct daemon_options options, pid_t *pid)
 {
-	struct daemon_options options = {.epc_size = epc_size, .intel = intel, .ready_fd = -1};
 	struct daemon_ready ready;
 	int sp[2], ret;
 
@@ -273,28 +275,32 @@ static int exec_program(int command, pid_t daemon, char **argv, bool stop)
 int cmd_run(int argc, char **argv)
 {
 	static const struct option longs[] = {
-		{"epc", required_argument, NULL, 'e'},	   {"cpu", required_argument, NULL, 'c'},
-		{"machine", required_argument, NULL, 'm'}, {"stop", no_argument, NULL, 's'},
-		{"help", no_argument, NULL, 'h'},	   {NULL, 0, NULL, 0},
+		{"epc", required_argument, NULL, 'e'},
+		{"backing-max", required_argument, NULL, 'b'},
+		{"cpu", required_argument, NULL, 'c'},
+		{"machine", required_argument, NULL, 'm'},
+		{"stop", no_argument, NULL, 's'},
+		{"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0},
 	};
-	uint64_t epc_size = 0;
+	struct daemon_options options = {.ready_fd = -1};
 	const char *name = NULL, *cpu = NULL;
 	pid_t daemon = 0;
-	bool intel = false;
 	bool stop = false;
 	int c, command;
 
 	while ((c = tool_getopt(argc, argv, "+:h", longs)) != -1) {
 		switch (c) {
 		case 'e':
-			if (!tool_parse_size(optarg, &epc_size) || epc_size < DAEMON_EPC_MIN ||
-			    epc_size > DAEMON_EPC_MAX || epc_size % 4096)
-				return tool_usage_error("--epc %s: not whole pages of 4K between "
-							"64K and 1024G",
-							optarg);
+			if (!tool_parse_epc(optarg, &options.epc_size))
+				return TOOL_USAGE;
+			break;
+		case 'b':
+			if (!tool_parse_backing(optarg, &options.backing_max))
+				return TOOL_USAGE;
 			break;
 		case 'c':
-			if (!tool_parse_cpu(optarg, &intel))
+			if (!tool_parse_cpu(optarg, &options.intel))
 				return TOOL_USAGE;
 			cpu = optarg;
 			break;
@@ -316,18 +322,21 @@ int cmd_run(int argc, char **argv)
 	}
 	if (optind == argc)
 		return tool_usage_error("which program?");
-	if (name && epc_size)
+	if (name && options.epc_size)
 		return tool_usage_error("machine '%s' has its EPC already: --epc and --machine do "
+					"not go together",
+					name);
+	if (name && options.backing_max)
+		return tool_usage_error("machine '%s' runs already: --backing-max and --machine do "
 					"not go together",
 					name);
 	if (name && cpu)
 		return tool_usage_error("machine '%s' has its processor already: --cpu and "
 					"--machine do not go together",
 					name);
-	if (name)
-		command = connect_named(name, &daemon);
-	else
-		command = start_private(epc_size ? epc_size : DAEMON_EPC_DEFAULT, intel, &daemon);
+	if (!options.epc_size)
+		options.epc_size = DAEMON_EPC_DEFAULT;
+	command = name ? connect_named(name, &daemon) : start_private(options, &daemon);
 	if (command < 0)
 		return EXIT_NO_MACHINE;
 	command = move_high(command);

@@ -28,6 +28,9 @@ int tool_getopt(int argc, char **argv, const char *shorts, const struct option *
 bool tool_parse_u64(const char *text, uint64_t max, uint64_t *ret_value);
 bool tool_parse_hex(const char *text, uint64_t *ret_value);
 bool tool_parse_size(const char *text, uint64_t *ret_size);
+/* machine_options.c */
+bool tool_parse_epc(const char *text, uint64_t *ret_size);
+bool tool_parse_backing(const char *text, uint64_t *ret_size);
 bool tool_parse_cpu(const char *text, bool *ret_intel);
 bool tool_parse_bytes(const char *text, uint8_t *ret_bytes, size_t count);
 

@@ -192,10 +192,12 @@ static void tcs_publish(struct sgx_encl *encl, uint64_t offset, const struct sgx
 	/* what tcs_retire() left in the page comes back with it */
 	if (tcs)
 		CHECK(tcs->cssa == 0 || tcs->cssa == 3);
-	if (e->tcs_gone && e->tcs_gone[offset / 4096]) {
-		e->tcs_gone[offset / 4096] = 0;
-		if (!tcs)
-			return; /* it was told when the page went */
+	if (e->tcs_gone) {
+		bool gone = e->tcs_gone[offset / 4096];
+
+		e->tcs_gone[offset / 4096] = !tcs;
+		if (gone && !tcs)
+			return; /* it was told when the page went, or was lost */
 	}
 	__atomic_add_fetch(&e->k->tcs_live, tcs ? 1u : -1u, __ATOMIC_RELAXED);
 }

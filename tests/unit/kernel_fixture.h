@@ -120,7 +120,7 @@ struct kfx_encl {
 		uint8_t state;
 	} * backing;
 	uint64_t backing_count;
-	uint8_t *tcs_gone; /* by page: tcs_retire() has it */
+	uint8_t *tcs_gone; /* by page: tcs_retire() has it, or it was lost */
 };
 
 struct kfx *kfx_new(unsigned int epc_pages, unsigned int sections, bool debug_checks);

@@ -23,8 +23,8 @@
  *	    ^  <------------------------------------     |
  *	    |       EEXIT, AEX, or the daemon when       |
  *	    |       the process has died
- *	    v  ELDU            EWB, EREMOVE
- *	  GONE (not a TCS: 0, as the file is born)
+ *	    v  ELDU            EWB, EREMOVE        v lost: a power event, a memory error
+ *	  GONE (not a TCS: 0, as the file is born) GONE
  *
  * Fixed fields are written by the daemon before it stores FREE (release), and
  * never while a thread is inside.  cssa and aep belong to whoever holds state.

@@ -16,12 +16,14 @@
 #define DAEMON_EPC_DEFAULT (128ull << 20)
 #define DAEMON_EPC_MIN	   (64ull << 10)
 #define DAEMON_EPC_MAX	   (1ull << 40)
+#define DAEMON_BACKING_MIN (8ull << 10)
 #define DAEMON_NAME_MAX	   64
 
 /**
  * struct daemon_options - which machine to be
  * @name:	of a machine that others join; NULL: private to one command
  * @epc_size:	bytes, whole pages, DAEMON_EPC_MIN to DAEMON_EPC_MAX
+ * @backing_max: bytes for evicted pages and what goes with them; 0: no limit
  * @intel:	CPUID shows an Intel processor, whatever the host's is
  * @command_fd:	command socket of a private machine, -1 for a named one
  * @ready_fd:	receives one struct daemon_ready, then is closed
@@ -31,6 +33,7 @@
 struct daemon_options {
 	const char *name;
 	uint64_t epc_size;
+	uint64_t backing_max;
 	bool intel;
 	int command_fd;
 	int ready_fd;
@@ -87,13 +90,20 @@ int machine_connect(const char *name, pid_t *ret_pid);
 /**
  * machine_ask() - one question to a machine, and its answer
  * @fd:		a fresh connection
- * @type:	PROTO_MSG_RUN, PROTO_MSG_STAT, PROTO_MSG_STOP
+ * @type:	PROTO_MSG_RUN, _STAT, _SUSPEND, _POISON or _STOP
  * @arg:	of the question
  * @text:	receives what PROTO_MSG_TEXT brings; NULL: it is dropped
  *
  * Return: status of the answer: 0, or -errno; -EPIPE: the machine died.
  */
 int machine_ask(int fd, uint32_t type, uint32_t arg, FILE *text);
+
+/**
+ * machine_ask_words() - machine_ask() with operands
+ * @words:	8, of the question; receive those of the answer (the first is the daemon's
+ *		pid) where there was one
+ */
+int machine_ask_words(int fd, uint32_t type, uint32_t arg, FILE *text, uint64_t words[8]);
 
 /**
  * machine_list() - names of the machines that run

@@ -62,7 +62,8 @@ struct sgx_host_ops {
 	 */
 	const struct epc_mem_ops *epc_mem;
 	/*
-	 * TCS page became valid (its bytes) or went away (NULL): its TCS slot.
+	 * TCS page became valid (its bytes) or went away (NULL): its TCS slot.  One
+	 * that was lost goes while a thread is inside, and goes again at the end.
 	 * Called with encl->lock held.
 	 */
 	void (*tcs_publish)(struct sgx_encl *encl, uint64_t offset, const struct sgx_tcs *tcs);
@@ -97,8 +98,7 @@ struct sgx_host_ops {
 	/*
 	 * The TCS at offset leaves the EPC: nobody enters by it from now on, and
 	 * what the processor changed of it is in *tcs.  tcs_publish() brings it
-	 * back.  Return: false where a thread is inside (nothing changed).  Also called
-	 * for one that was lost, on hosts without page_park; NULL: nobody enters.
+	 * back.  Return: false where a thread is inside (nothing changed).
 	 */
 	bool (*tcs_retire)(struct sgx_encl *encl, uint64_t offset, struct sgx_tcs *tcs);
 	/*

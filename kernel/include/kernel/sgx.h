@@ -114,6 +114,11 @@ int sgx_access(struct sgx_encl *encl, uint64_t addr, uint64_t *data, bool write)
 int sgx_suspend(struct sgx_subsystem *sgx, const uint8_t *random);
 /* A memory error in an EPC page.  Return: 0; -ENXIO: no EPC page; -EALREADY. */
 int sgx_epc_poison(struct sgx_subsystem *sgx, epc_slot_t slot);
+/*
+ * The same for the page that the child at @offset is in now.  Return: also -ENOENT: no
+ * such page; -ENODATA: it is evicted.
+ */
+int sgx_encl_poison(struct sgx_encl *encl, uint64_t offset, epc_slot_t *slot);
 
 /* --- what it tells ------------------------------------------------------------ */
 
@@ -122,10 +127,10 @@ struct sgx_encl_info {
 	uint64_t base, size; /* 0 before CREATE; encl_memory() sees them */
 	uint64_t attributes, xfrm;
 	uint32_t ssaframesize, miscselect;
-	bool created, initialized;
+	bool created, initialized, lost; /* lost: to a power event, or with its SECS */
 	uint8_t mrenclave[SGX_HASH_SIZE], mrsigner[SGX_HASH_SIZE];
 	uint64_t epc_pages; /* SECS, VA and children that are resident */
-	uint64_t va_pages, evicted, parked;
+	uint64_t va_pages, evicted, parked, mapped;
 	uint64_t ewb, eldu, soft_faults; /* since CREATE */
 	uint64_t entries, exits, aexs; /* filled in by the host from TCS slots */
 };

@@ -48,6 +48,24 @@ enum proto_msg_type {
 	 * struct proto_debug go from now on (proto/debug.h).  Answer: OK there.
 	 */
 	PROTO_MSG_DEBUG,
+	/* Tool -> daemon, as STAT */
+	PROTO_MSG_SUSPEND, /* a sleep state: every enclave is lost; answer OK, -ENOMEM */
+	/*
+	 * A memory error in an EPC page: of number words[0]; with arg 1 the one that the
+	 * page at offset words[1] of the enclave with EID words[0] is in.  Answer OK,
+	 * words[1] its number; -ENXIO no such page, -EALREADY, and with arg 1: -ESRCH no
+	 * such enclave, -ENOENT no such page of it, -ENODATA it is evicted.
+	 */
+	PROTO_MSG_POISON,
+};
+
+/* words[] of the OK that ends a STAT */
+enum proto_stat {
+	PROTO_STAT_PID, /* of the daemon, as in every answer */
+	PROTO_STAT_EWB, /* since the machine's start, as are the next two */
+	PROTO_STAT_ELDU,
+	PROTO_STAT_SOFT_FAULTS,
+	PROTO_STAT_MS, /* CLOCK_MONOTONIC in milliseconds */
 };
 
 /* What survives an exec in the virtual signal state. */
