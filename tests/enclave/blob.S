@@ -195,9 +195,10 @@ blob_state_ud2:
 
 /*
  * Nine general registers, RSP among them, and fifteen vector registers count in
- * step.  %r8 = XFRM at entry: with AVX the whole YMM counts.
+ * step.  %r8 = XFRM at entry: with AVX the whole YMM counts.  %rdx = the first RSP.
  */
 op_count:
+	mov	%rdx, data(DATA_SCRATCH + 32)
 	mov	%rsp, data(DATA_SCRATCH + 16)
 	mov	%r15, data(DATA_SCRATCH)
 	xor	%eax, %eax
@@ -220,7 +221,7 @@ count:
 	.irp	r, rcx, rdx, rdi, rsi, r9, r10, r11, r12
 	xor	%\r, %\r
 	.endr
-	movabs	$0x8000000000000000, %rsp
+	mov	data(DATA_SCRATCH + 32), %rsp
 blob_count_loop:
 	inc	%rax
 	.irp	r, rcx, rdx, rdi, rsi, r9, r10, r11, r12
@@ -248,9 +249,8 @@ blob_count_end:
 	mov	%rax, %rdx
 	xor	%r8d, %r8d
 	mov	%rsp, %rcx
-	add	%rcx, %rcx	/* the top bit falls out */
-	lea	(%rax,%rax), %rbx
-	cmp	%rcx, %rbx
+	sub	data(DATA_SCRATCH + 32), %rcx
+	cmp	%rcx, %rax
 	mov	$2, %ebx
 	cmovne	%rbx, %r8
 	lea	data(DATA_OUT), %rdi

@@ -60,8 +60,8 @@ static void timer(long us)
 
 static void count(unsigned int tcs)
 {
-	struct encl_op o =
-		encl_op(&enclave, tcs, OP_COUNT, (uint64_t)&stop, 0, enclave.opts.xfrm, 0);
+	struct encl_op o = encl_op(&enclave, tcs, OP_COUNT, (uint64_t)&stop, encl_nowhere(),
+				   enclave.opts.xfrm, 0);
 
 	CHECK_EQ(o.regs.r8, 0); /* what went out of step, see blob.S */
 	CHECK(o.regs.rdx > 0);
@@ -99,6 +99,49 @@ TEST(timer_on_altstack)
 	CHECK(ss.ss_sp != MAP_FAILED);
 	CHECK_SYS(sigaltstack(&ss, NULL));
 	run_timer(SA_ONSTACK, encl_xfrm(), 500);
+}
+
+/*
+ * Where the machine cannot bring a thread back to a stack pointer that is not
+ * canonical, that is a fault of the enclave's code, at any instruction, as it is of
+ * code outside.  Nothing is lost by it.
+ */
+TEST(rsp_not_canonical)
+{
+	struct sgx_gprsgx gpr;
+	struct encl_op o;
+	uint64_t at;
+
+	ticks_wanted = 300;
+	encl_build(&enclave, &(struct encl_opts){.xfrm = encl_xfrm()});
+	at = encl_gprsgx(&enclave, 0, 0);
+	catch (SIGALRM, on_tick, 0);
+	timer(1000);
+	o = encl_enter_fixed(&enclave, 0, SGX_EENTER, OP_COUNT, (uint64_t)&stop, ENCL_NOT_CANONICAL,
+			     enclave.opts.xfrm, 0);
+	if (encl_nowhere() != ENCL_NOT_CANONICAL) {
+		CHECK_EQ(o.run.function, SGX_ERESUME);
+		CHECK(o.run.exception_vector == SGX_VEC_UD || o.run.exception_vector == SGX_VEC_GP);
+		CHECK_EQ(o.run.exception_error_code, 0);
+		encl_read(&enclave, 0, &gpr, at, sizeof(gpr));
+		CHECK(gpr.rip >= encl_label(&enclave, blob_count_loop));
+		CHECK(gpr.rip < encl_label(&enclave, blob_count_end));
+		CHECK(gpr.rsp == gpr.rax + ENCL_NOT_CANONICAL ||
+		      gpr.rsp + 1 == gpr.rax + ENCL_NOT_CANONICAL);
+		/* the same elsewhere, and on */
+		encl_write8(&enclave, 0, enclave.base + ENCL_DATA + DATA_SCRATCH + 32,
+			    ENCL_KERNELS);
+		encl_write8(&enclave, 0, at + offsetof(struct sgx_gprsgx, rsp),
+			    gpr.rsp - ENCL_NOT_CANONICAL + ENCL_KERNELS);
+		o = encl_enter_fixed(&enclave, 0, SGX_ERESUME, 0, 0, 0, 0, 0);
+	}
+	timer(0);
+	CHECK_EQ(o.run.function, SGX_EEXIT);
+	CHECK_EQ(o.regs.r8, 0);
+	CHECK(o.regs.rdx > 0);
+	CHECK_EQ(wrong, 0);
+	CHECK(at_aep > 0);
+	encl_free(&enclave);
 }
 
 /* Entries and exits under fire: every boundary of the way in and out is met. */
