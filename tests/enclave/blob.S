@@ -27,7 +27,7 @@ table:
 	.long	op_jump - table, op_ud2 - table, op_divide - table, op_noncanonical - table
 	.long	op_int3 - table, op_enclu - table, op_state - table, op_count - table
 	.long	op_spin - table, op_add - table, op_hlt - table
-	.long	op_masked - table
+	.long	op_masked - table, op_bases - table
 bad:
 	mov	%rcx, %r15
 	mov	$-1, %rsi
@@ -102,6 +102,19 @@ op_spin:
 1:	pause
 	cmpq	$0, (%rsi)
 	je	1b
+	jmp	leave
+op_bases:
+	xor	%edx, %edx
+	mov	%fs:0, %r8
+	mov	%gs:0, %r9
+1:	cmp	%fs:0, %r8
+	jne	2f
+	cmp	%gs:0, %r9
+	jne	2f
+	cmpq	$0, (%rsi)
+	je	1b
+	jmp	leave
+2:	inc	%edx
 	jmp	leave
 op_add:
 1:	lock incq (%rsi)
