@@ -12,6 +12,10 @@
 /* CF PF AF ZF SF OF: what arithmetic changes */
 #define STATUS_FLAGS 0x8d5u
 
+/*
+ * has_fsgsbase is the kernel's word (AT_HWCAP2).  A processor may execute WRFSBASE
+ * without it, but then the kernel does not know of the new base and loses it.
+ */
 void agent_get_bases(uint64_t *fsbase, uint64_t *gsbase)
 {
 	if (PROC->has_fsgsbase) {
@@ -29,8 +33,11 @@ void agent_set_bases(uint64_t fsbase, uint64_t gsbase)
 		__asm__ volatile("wrfsbase %0" ::"r"(fsbase));
 		__asm__ volatile("wrgsbase %0" ::"r"(gsbase));
 	} else {
-		sys2(__NR_arch_prctl, ARCH_SET_FS, fsbase);
-		sys2(__NR_arch_prctl, ARCH_SET_GS, gsbase);
+		/* the kernel refuses what is not a user's address; not the other side's then */
+		if (sys2(__NR_arch_prctl, ARCH_SET_FS, fsbase) < 0)
+			sys2(__NR_arch_prctl, ARCH_SET_FS, 0);
+		if (sys2(__NR_arch_prctl, ARCH_SET_GS, gsbase) < 0)
+			sys2(__NR_arch_prctl, ARCH_SET_GS, 0);
 	}
 }
 

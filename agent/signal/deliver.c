@@ -207,11 +207,25 @@ void sig_force(struct agent_thread *t, agent_ucontext *uc, int sig, const agent_
 	sig_deliver(t, uc, sig, info, sig_mask_of(t, uc));
 }
 
+/*
+ * Theirs, at addr, is misaligned, which is a fault of the kernel's (F)XRSTOR; but some
+ * hypervisors emulate that and take it.  Ours becomes as misaligned.  It moves down over
+ * the end of the siginfo (128 bytes, directly below), which has nothing in it.
+ */
+static void misalign(agent_ucontext *uc, uint8_t *fp, uint64_t size, uint64_t addr)
+{
+	uint8_t *to = fp - 64 + (addr & 63);
+
+	agent_memcpy(to, fp, size); /* front to back: they overlap */
+	UC_REGS(uc)->fpstate = (uint64_t)to;
+}
+
 static bool restore_fpstate(agent_ucontext *uc, uint64_t addr)
 {
 	uint64_t size, theirs;
 	uint8_t *fp = uc_xsave(uc, &size);
 	struct _fpx_sw_bytes sw;
+	bool whole;
 
 	if (!fp)
 		return true;
@@ -223,16 +237,20 @@ static bool restore_fpstate(agent_ucontext *uc, uint64_t addr)
 	if (!copy_in(&sw, addr + offsetof(struct _fpstate_64, sw_reserved), sizeof(sw)))
 		return false;
 	theirs = sw.magic1 == FP_XSTATE_MAGIC1 ? sw.extended_size : 512;
-	/* what else is wrong with it the kernel finds, when it restores ours */
-	if (addr & (theirs == size && size > 512 ? 63 : 15))
+	whole = theirs == size;
+	/* not whole: a frame that the program made, x87 and SSE only */
+	if (!copy_in(fp, addr,
+		     whole ? size - FP_XSTATE_MAGIC2_SIZE
+			   : offsetof(struct _fpstate_64, sw_reserved)))
 		return false;
-	if (theirs == size)
-		return copy_in(fp, addr, size - FP_XSTATE_MAGIC2_SIZE);
-	/* a frame that the program made: x87 and SSE only */
-	if (!copy_in(fp, addr, offsetof(struct _fpstate_64, sw_reserved)))
-		return false;
-	if (size > 576)
+	if (!whole && size > 576)
 		agent_memset(fp + 512, 3, 1); /* XSTATE_BV: x87 and SSE */
+	/* what is wrong with it the kernel finds, when it restores ours */
+	if (addr & (whole && size > 512 ? 63 : 15)) {
+		if (!whole) /* FXRSTOR, as theirs would be */
+			agent_memset(fp + offsetof(struct _fpstate_64, sw_reserved), 0, sizeof(sw));
+		misalign(uc, fp, size, addr);
+	}
 	return true;
 }
 

@@ -24,6 +24,17 @@ void say(const char *fmt, ...)
 	fflush(stdout);
 }
 
+void note(const char *fmt, ...)
+{
+	va_list ap;
+
+	fprintf(stderr, "NOTE: this machine, without swsgx: ");
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+}
+
 void skip(const char *fmt, ...)
 {
 	va_list ap;

@@ -51,6 +51,8 @@ void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 		say_ret_ = (long)(call);                           \
 		say("%s: %ld, errno %d", (what), say_ret_, errno); \
 	} while (0)
+/* What this machine does otherwise than the manuals, bare; run.sh passes it on */
+void note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* It cannot be run here, bare or not; run.sh says so */
 void skip(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
 /* Something that must hold to go on: prints what and errno, exits with 3 */

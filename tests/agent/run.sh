@@ -50,6 +50,7 @@ for program; do
 		title="$(basename "$program") $name"
 		bad=
 		once "$out/bare" "$program" "$name"
+		sed -n 's/^NOTE: /# &/p' "$out/bare.err"
 		round=1
 		while [ "$round" -le "$repeat" ]; do
 			AGENT_TEST_UNDER=1

@@ -7,6 +7,7 @@
 
 #include <harness/harness.h>
 #include <pthread.h>
+#include <setjmp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -144,6 +145,40 @@ static void clean_state(void)
 		: "memory", "cc");
 }
 
+static sigjmp_buf back;
+
+static void on_push(int sig, siginfo_t *info, void *context)
+{
+	on_fault(sig, info, context);
+	if (sig == SIGILL)
+		((ucontext_t *)context)->uc_mcontext.gregs[REG_RSP] = (greg_t)ENCL_NOT_CANONICAL;
+	else
+		siglongjmp(back, 1);
+}
+
+/*
+ * The vector where a handler returns to a PUSH with a stack pointer that is not
+ * canonical: #SS.  Where the kernel or the hypervisor looks at RSP already, #GP.
+ */
+BARE(push_after_return, VEC_SS)
+{
+	static const int sigs[] = {SIGILL, SIGSEGV, SIGBUS};
+	static uint8_t stack[1 << 16] __attribute__((aligned(64)));
+	stack_t ss = {.ss_sp = stack, .ss_size = sizeof(stack)};
+	struct sigaction sa = {.sa_sigaction = on_push, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+
+	CHECK_SYS(sigaltstack(&ss, NULL));
+	for (size_t i = 0; i < sizeof(sigs) / sizeof(sigs[0]); i++)
+		CHECK_SYS(sigaction(sigs[i], &sa, NULL));
+	if (!sigsetjmp(back, 1)) {
+		uint64_t behind;
+
+		__asm__ volatile("lea 1f(%%rip), %0\n\tmov %0, %1\n\tud2\n1:\tpush %%rax"
+				 : "=&r"(behind), "=m"(caught.resume)::"memory");
+	}
+	return (long)caught.trapno;
+}
+
 static void check_kind(const struct kind *k, uint32_t miscselect)
 {
 	uint64_t aep = (uint64_t)encl_enclu_site, page;
@@ -198,7 +233,8 @@ static void check_kind(const struct kind *k, uint32_t miscselect)
 	encl_enclu(SGX_ERESUME, encl_tcs(&e, 0), aep, 0);
 	clean_state();
 	CHECK_EQ(caught.count, 1);
-	CHECK_EQ(caught.trapno, k->vector);
+	CHECK_EQ(caught.trapno,
+		 k->vector == VEC_SS ? (uint64_t)bare(push_after_return) : k->vector);
 	check_x87_and_sse(&e, k);
 	CHECK_EQ(encl_op(&e, 0, OP_NOP, 0, 0, 0, 0).regs.rsi, 1);
 	encl_free(&e);

@@ -27,7 +27,7 @@ table:
 	.long	op_jump - table, op_ud2 - table, op_divide - table, op_noncanonical - table
 	.long	op_int3 - table, op_enclu - table, op_state - table, op_count - table
 	.long	op_spin - table, op_add - table, op_hlt - table
-	.long	op_masked - table
+	.long	op_masked - table, op_bases - table
 bad:
 	mov	%rcx, %r15
 	mov	$-1, %rsi
@@ -102,6 +102,19 @@ op_spin:
 1:	pause
 	cmpq	$0, (%rsi)
 	je	1b
+	jmp	leave
+op_bases:
+	xor	%edx, %edx
+	mov	%fs:0, %r8
+	mov	%gs:0, %r9
+1:	cmp	%fs:0, %r8
+	jne	2f
+	cmp	%gs:0, %r9
+	jne	2f
+	cmpq	$0, (%rsi)
+	je	1b
+	jmp	leave
+2:	inc	%edx
 	jmp	leave
 op_add:
 1:	lock incq (%rsi)
@@ -195,9 +208,10 @@ blob_state_ud2:
 
 /*
  * Nine general registers, RSP among them, and fifteen vector registers count in
- * step.  %r8 = XFRM at entry: with AVX the whole YMM counts.
+ * step.  %r8 = XFRM at entry: with AVX the whole YMM counts.  %rdx = the first RSP.
  */
 op_count:
+	mov	%rdx, data(DATA_SCRATCH + 32)
 	mov	%rsp, data(DATA_SCRATCH + 16)
 	mov	%r15, data(DATA_SCRATCH)
 	xor	%eax, %eax
@@ -220,7 +234,7 @@ count:
 	.irp	r, rcx, rdx, rdi, rsi, r9, r10, r11, r12
 	xor	%\r, %\r
 	.endr
-	movabs	$0x8000000000000000, %rsp
+	mov	data(DATA_SCRATCH + 32), %rsp
 blob_count_loop:
 	inc	%rax
 	.irp	r, rcx, rdx, rdi, rsi, r9, r10, r11, r12
@@ -248,9 +262,8 @@ blob_count_end:
 	mov	%rax, %rdx
 	xor	%r8d, %r8d
 	mov	%rsp, %rcx
-	add	%rcx, %rcx	/* the top bit falls out */
-	lea	(%rax,%rax), %rbx
-	cmp	%rcx, %rbx
+	sub	data(DATA_SCRATCH + 32), %rcx
+	cmp	%rcx, %rax
 	mov	$2, %ebx
 	cmovne	%rbx, %r8
 	lea	data(DATA_OUT), %rdi

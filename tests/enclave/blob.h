@@ -31,12 +31,15 @@
 #define OP_INT3		8
 #define OP_ENCLU	9 /* EAX = RSI, RBX = RDX, RCX = R8, RDX = R9; RSI, RDX = RAX, RFLAGS */
 #define OP_STATE	10 /* load struct vstate at RSI (XFRM in R8), UD2, keep all in DATA_OUT */
-#define OP_COUNT	11 /* until *(u64 *)RSI is set; RDX rounds, R8 = 0 or what broke */
-#define OP_SPIN		12 /* until *(u64 *)RSI is set, after setting *(u64 *)RDX */
-#define OP_ADD		13 /* R8 times: lock inc *(u64 *)RSI */
-#define OP_HLT		14
-#define OP_MASKED	15 /* SSE exception unmasked: 0/0 */
-#define OP_LAST		16 /* anything above: RSI = -1 */
+/* With RSP from RDX on, until *(u64 *)RSI is set; RDX rounds, R8 = 0 or what broke */
+#define OP_COUNT  11
+#define OP_SPIN	  12 /* until *(u64 *)RSI is set, after setting *(u64 *)RDX */
+#define OP_ADD	  13 /* R8 times: lock inc *(u64 *)RSI */
+#define OP_HLT	  14
+#define OP_MASKED 15 /* SSE exception unmasked: 0/0 */
+/* Until *(u64 *)RSI is set: R8, R9 = %fs:0, %gs:0; RDX = 0, or 1 where one has changed */
+#define OP_BASES 16
+#define OP_LAST	 17 /* anything above: RSI = -1 */
 
 /* struct vstate */
 #define VSTATE_YMM    0x000 /* 16 x 32 */

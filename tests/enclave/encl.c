@@ -8,10 +8,12 @@
 #include <elf.h>
 #include <fcntl.h>
 #include <harness/harness.h>
+#include <setjmp.h>
 #include <stdlib.h>
 #include <sys/auxv.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #define SECINFO_TCS ((uint64_t)SGX_PT_TCS << SGX_SECINFO_PT_SHIFT)
@@ -410,4 +412,50 @@ uint64_t encl_snippet(struct encl *e, const uint8_t *code, size_t size)
 void encl_write(struct encl *e, unsigned int tcs, uint64_t addr, const void *src, uint64_t size)
 {
 	encl_op(e, tcs, OP_COPY, addr, (uint64_t)src, size, 0);
+}
+
+/* --- the bare machine ------------------------------------------------------------------ */
+
+static sigjmp_buf gave_up;
+
+/* UD2: go on behind it on a stack that is not canonical.  Anything else is the end. */
+static void on_question(int sig, siginfo_t *info, void *context)
+{
+	greg_t *r = ((ucontext_t *)context)->uc_mcontext.gregs;
+
+	(void)info;
+	if (sig != SIGILL || r[REG_RSP] == (greg_t)ENCL_NOT_CANONICAL)
+		siglongjmp(gave_up, 1);
+	r[REG_RIP] += 2;
+	r[REG_RSP] = (greg_t)ENCL_NOT_CANONICAL;
+}
+
+/*
+ * Does a thread come back to a stack pointer that is not canonical, from a signal and
+ * from interrupts?  They come often enough while it counts; vectors, since hypervisors
+ * that give up emulate an instruction first.
+ */
+BARE(back_to_not_canonical_rsp, 1)
+{
+	static const int sigs[] = {SIGILL, SIGSEGV, SIGBUS, SIGTRAP};
+	static uint8_t stack[1 << 16] __attribute__((aligned(64)));
+	stack_t ss = {.ss_sp = stack, .ss_size = sizeof(stack)};
+	struct sigaction sa = {.sa_sigaction = on_question, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+
+	CHECK_SYS(sigaltstack(&ss, NULL));
+	for (size_t i = 0; i < sizeof(sigs) / sizeof(sigs[0]); i++)
+		CHECK_SYS(sigaction(sigs[i], &sa, NULL));
+	if (sigsetjmp(gave_up, 1))
+		return 0;
+	for (volatile int i = 0; i < 100; i++)
+		__asm__ volatile("mov %%rsp, %%r15\n\tud2\n\tmov $200000, %%ecx\n"
+				 "1:\tpsubd %%xmm0, %%xmm1\n\tdec %%ecx\n\tjnz 1b\n\t"
+				 "mov %%r15, %%rsp" ::
+					 : "rcx", "r15", "xmm1", "cc", "memory");
+	return 1;
+}
+
+uint64_t encl_nowhere(void)
+{
+	return bare(back_to_not_canonical_rsp) ? ENCL_NOT_CANONICAL : ENCL_KERNELS;
 }

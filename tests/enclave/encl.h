@@ -171,6 +171,13 @@ void encl_write(struct encl *e, unsigned int tcs, uint64_t addr, const void *src
  * returns runs it.  R15 is where EEXIT goes; RSP is outside's.
  */
 uint64_t encl_snippet(struct encl *e, const uint8_t *code, size_t size);
+/*
+ * A stack pointer that points nowhere: ENCL_NOT_CANONICAL, where the machine can bring
+ * a thread back to such a one.  (Some hypervisors cannot.)  Else one of the kernel's.
+ */
+#define ENCL_NOT_CANONICAL 0x8000000000000000
+#define ENCL_KERNELS	   0xffff800000000000
+uint64_t encl_nowhere(void);
 /* RFLAGS of this thread; the compiler knows that they go over the stack */
 static inline void encl_rflags(uint64_t clear, uint64_t set)
 {

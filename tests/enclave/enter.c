@@ -144,6 +144,35 @@ TEST(fs_and_gs_are_the_enclaves)
 	encl_free(&e);
 }
 
+static void kernels_hook(struct encl *e, unsigned int i, struct sgx_tcs *tcs)
+{
+	if (i == 1)
+		tcs->ofsbase = ENCL_KERNELS - e->base;
+	else if (i == 2)
+		tcs->ogsbase = ENCL_KERNELS - e->base;
+}
+
+/* Canonical, and no program's: a use of it faults, and is not of the other side's memory. */
+TEST(base_of_the_kernels)
+{
+	unsigned long before[2], after[2];
+	struct encl_op o;
+	struct encl e;
+
+	encl_build(&e, &(struct encl_opts){.tcs_count = 3, .tcs_hook = kernels_hook});
+	bases(before);
+	for (unsigned int i = 1; i < 3; i++) {
+		CHECK_EQ(encl_op(&e, i, OP_NOP, 0, 0, 0, 0).regs.rsi, 0);
+		o = encl_enter(&e, i, SGX_EENTER, OP_BASES, (uint64_t)&e, 0, 0, 0);
+		CHECK_EQ(o.run.function, SGX_ERESUME);
+		CHECK(o.run.exception_vector == SGX_VEC_PF || o.run.exception_vector == SGX_VEC_GP);
+		bases(after);
+		CHECK_EQ(after[0], before[0]);
+		CHECK_EQ(after[1], before[1]);
+	}
+	encl_free(&e);
+}
+
 TEST(cssa_counts_exceptions)
 {
 	struct encl e;

@@ -8,11 +8,13 @@
 #include <errno.h>
 #include <harness/harness.h>
 #include <pthread.h>
+#include <setjmp.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #define UD (SGX_EXITINFO_VALID_BIT | SGX_EXITINFO_TYPE_HW | SGX_VEC_UD)
@@ -53,6 +55,8 @@ static struct sgx_gprsgx fault(struct encl *e, const char *name, const uint8_t *
 	to = encl_op(e, 0, OP_NOP, 0, 0, 0, 0).regs.rdx;
 	encl_write8(e, 0, encl_gprsgx(e, 0, 0) + offsetof(struct sgx_gprsgx, rip), page + size);
 	encl_write8(e, 0, encl_gprsgx(e, 0, 0) + offsetof(struct sgx_gprsgx, r15), to);
+	/* no RSP that not every machine can come back to */
+	encl_write8(e, 0, encl_gprsgx(e, 0, 0) + offsetof(struct sgx_gprsgx, rsp), gpr.ursp);
 	o = encl_enter_fixed(e, 0, SGX_ERESUME, 0, 0, 0, 0, 0);
 	CHECK_EQ(o.run.function, SGX_EEXIT);
 	return gpr;
@@ -63,13 +67,15 @@ struct snippet {
 	uint8_t size, at, code[24];
 };
 
-static void run_table(const struct snippet *table, size_t count, unsigned int vector)
+/* @ud: bit i: #UD and not @vector */
+static void run_table(const struct snippet *table, size_t count, unsigned int vector, uint64_t ud)
 {
 	struct encl e;
 
 	encl_build(&e, &(struct encl_opts){0});
 	for (size_t i = 0; i < count; i++)
-		fault(&e, table[i].name, table[i].code, table[i].size, table[i].at, vector);
+		fault(&e, table[i].name, table[i].code, table[i].size, table[i].at,
+		      ud >> i & 1 ? SGX_VEC_UD : vector);
 	CHECK_EQ(encl_op(&e, 0, OP_NOP, 0, 0, 0, 0).regs.rsi, 0);
 	encl_free(&e);
 }
@@ -143,12 +149,52 @@ static const struct snippet is_gp[] = {
 
 TEST(illegal_inside)
 {
-	run_table(is_ud, sizeof(is_ud) / sizeof(is_ud[0]), SGX_VEC_UD);
+	run_table(is_ud, sizeof(is_ud) / sizeof(is_ud[0]), SGX_VEC_UD, 0);
+}
+
+static sigjmp_buf back;
+static volatile greg_t trapno;
+
+static void on_privileged(int sig, siginfo_t *info, void *context)
+{
+	(void)sig;
+	(void)info;
+	trapno = ((ucontext_t *)context)->uc_mcontext.gregs[REG_TRAPNO];
+	siglongjmp(back, 1);
+}
+
+/*
+ * Which of is_gp[] does this processor not know?  SYSEXIT is #UD on some of AMD's in
+ * 64-bit mode.
+ */
+BARE(privileged_that_are_ud, 0)
+{
+	struct sigaction sa = {.sa_sigaction = on_privileged, .sa_flags = SA_SIGINFO};
+	uint8_t *page = mmap(NULL, ENCL_PAGE, PROT_READ | PROT_WRITE | PROT_EXEC,
+			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	volatile long ud = 0;
+
+	CHECK(page != MAP_FAILED);
+	CHECK_SYS(sigaction(SIGILL, &sa, NULL));
+	CHECK_SYS(sigaction(SIGSEGV, &sa, NULL));
+	for (volatile size_t i = 0; i < sizeof(is_gp) / sizeof(is_gp[0]); i++) {
+		memcpy(page, is_gp[i].code, is_gp[i].size);
+		page[is_gp[i].size] = 0xc3; /* RET: there was no fault, and there is no answer */
+		trapno = -1;
+		if (!sigsetjmp(back, 1))
+			((void (*)(void))page)();
+		if (trapno != SGX_VEC_GP && trapno != SGX_VEC_UD)
+			return -1;
+		if (trapno == SGX_VEC_UD)
+			ud |= 1l << i;
+	}
+	return ud;
 }
 
 TEST(privileged_inside)
 {
-	run_table(is_gp, sizeof(is_gp) / sizeof(is_gp[0]), SGX_VEC_GP);
+	run_table(is_gp, sizeof(is_gp) / sizeof(is_gp[0]), SGX_VEC_GP,
+		  (uint64_t)bare(privileged_that_are_ud));
 }
 
 /* --- system calls ------------------------------------------------------------------ */

@@ -2,11 +2,13 @@
 /* Asynchronous signals while a thread is inside. */
 #include "encl.h"
 
+#include <asm/prctl.h>
 #include <harness/harness.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -60,8 +62,8 @@ static void timer(long us)
 
 static void count(unsigned int tcs)
 {
-	struct encl_op o =
-		encl_op(&enclave, tcs, OP_COUNT, (uint64_t)&stop, 0, enclave.opts.xfrm, 0);
+	struct encl_op o = encl_op(&enclave, tcs, OP_COUNT, (uint64_t)&stop, encl_nowhere(),
+				   enclave.opts.xfrm, 0);
 
 	CHECK_EQ(o.regs.r8, 0); /* what went out of step, see blob.S */
 	CHECK(o.regs.rdx > 0);
@@ -99,6 +101,49 @@ TEST(timer_on_altstack)
 	CHECK(ss.ss_sp != MAP_FAILED);
 	CHECK_SYS(sigaltstack(&ss, NULL));
 	run_timer(SA_ONSTACK, encl_xfrm(), 500);
+}
+
+/*
+ * Where the machine cannot bring a thread back to a stack pointer that is not
+ * canonical, that is a fault of the enclave's code, at any instruction, as it is of
+ * code outside.  Nothing is lost by it.
+ */
+TEST(rsp_not_canonical)
+{
+	struct sgx_gprsgx gpr;
+	struct encl_op o;
+	uint64_t at;
+
+	ticks_wanted = 300;
+	encl_build(&enclave, &(struct encl_opts){.xfrm = encl_xfrm()});
+	at = encl_gprsgx(&enclave, 0, 0);
+	catch (SIGALRM, on_tick, 0);
+	timer(1000);
+	o = encl_enter_fixed(&enclave, 0, SGX_EENTER, OP_COUNT, (uint64_t)&stop, ENCL_NOT_CANONICAL,
+			     enclave.opts.xfrm, 0);
+	if (encl_nowhere() != ENCL_NOT_CANONICAL) {
+		CHECK_EQ(o.run.function, SGX_ERESUME);
+		CHECK(o.run.exception_vector == SGX_VEC_UD || o.run.exception_vector == SGX_VEC_GP);
+		CHECK_EQ(o.run.exception_error_code, 0);
+		encl_read(&enclave, 0, &gpr, at, sizeof(gpr));
+		CHECK(gpr.rip >= encl_label(&enclave, blob_count_loop));
+		CHECK(gpr.rip < encl_label(&enclave, blob_count_end));
+		CHECK(gpr.rsp == gpr.rax + ENCL_NOT_CANONICAL ||
+		      gpr.rsp + 1 == gpr.rax + ENCL_NOT_CANONICAL);
+		/* the same elsewhere, and on */
+		encl_write8(&enclave, 0, enclave.base + ENCL_DATA + DATA_SCRATCH + 32,
+			    ENCL_KERNELS);
+		encl_write8(&enclave, 0, at + offsetof(struct sgx_gprsgx, rsp),
+			    gpr.rsp - ENCL_NOT_CANONICAL + ENCL_KERNELS);
+		o = encl_enter_fixed(&enclave, 0, SGX_ERESUME, 0, 0, 0, 0, 0);
+	}
+	timer(0);
+	CHECK_EQ(o.run.function, SGX_EEXIT);
+	CHECK_EQ(o.regs.r8, 0);
+	CHECK(o.regs.rdx > 0);
+	CHECK_EQ(wrong, 0);
+	CHECK(at_aep > 0);
+	encl_free(&enclave);
 }
 
 /* Entries and exits under fire: every boundary of the way in and out is met. */
@@ -162,6 +207,73 @@ TEST(threads_under_tgkill)
 	for (int i = 0; i < 3; i++)
 		CHECK_EQ(pthread_join(thread[i], NULL), 0);
 	CHECK_EQ(wrong, 0);
+	encl_free(&enclave);
+}
+
+/*
+ * FS and GS inside are the enclave's, each thread's its own, over entries, AEXs, ERESUMEs
+ * and whatever else runs on the CPU; outside, in handlers too, they are the program's.
+ */
+static void on_tick_bases(int sig, siginfo_t *info, void *context)
+{
+	uint64_t fs, gs, at_fs, at_gs;
+
+	__asm__ volatile("mov %%fs:0, %0\n\tmov %%gs:0, %1" : "=r"(fs), "=r"(gs));
+	/* both begin with their own address: by the ABI, and by bases_of() */
+	if (syscall(SYS_arch_prctl, ARCH_GET_FS, &at_fs) ||
+	    syscall(SYS_arch_prctl, ARCH_GET_GS, &at_gs) || fs != at_fs || gs != at_gs)
+		__atomic_fetch_add(&wrong, 1, __ATOMIC_RELAXED);
+	on_tick(sig, info, context);
+}
+
+static void *bases_of(void *arg)
+{
+	unsigned int tcs = (unsigned int)(uintptr_t)arg;
+	uint64_t gs_area[2] = {(uint64_t)gs_area}, gs;
+	sigset_t set;
+
+	CHECK_SYS(syscall(SYS_arch_prctl, ARCH_SET_GS, gs_area));
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	CHECK_EQ(pthread_sigmask(SIG_UNBLOCK, &set, NULL), 0);
+	do {
+		struct encl_op o = encl_op(&enclave, tcs, OP_BASES, (uint64_t)&stop, 0, 0, 0);
+
+		CHECK_EQ(o.regs.r8, 0xf5f5f5f500000000 | tcs);
+		CHECK_EQ(o.regs.r9, 0x6565656500000000 | tcs);
+		CHECK_EQ(o.regs.rdx, 0);
+		__asm__ volatile("mov %%gs:0, %0" : "=r"(gs));
+		CHECK_EQ(gs, (uint64_t)gs_area);
+	} while (!__atomic_load_n(&stop, __ATOMIC_ACQUIRE));
+	CHECK_EQ(pthread_sigmask(SIG_BLOCK, &set, NULL), 0);
+	CHECK_SYS(syscall(SYS_arch_prctl, ARCH_SET_GS, 0));
+	return NULL;
+}
+
+TEST(fs_and_gs)
+{
+	pthread_t thread[4];
+	sigset_t set;
+
+	ticks_wanted = 2000;
+	tcs_count = 4;
+	encl_build(&enclave, &(struct encl_opts){.tcs_count = 4});
+	catch (SIGUSR1, on_tick_bases, 0);
+	/* its handler wants GS */
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	CHECK_EQ(pthread_sigmask(SIG_BLOCK, &set, NULL), 0);
+	for (uintptr_t i = 0; i < 4; i++)
+		CHECK_EQ(pthread_create(&thread[i], NULL, bases_of, (void *)i), 0);
+	for (int i = 0; !__atomic_load_n(&stop, __ATOMIC_ACQUIRE); i++) {
+		pthread_kill(thread[i % 4], SIGUSR1);
+		if (i % 8 == 0)
+			usleep(200);
+	}
+	for (int i = 0; i < 4; i++)
+		CHECK_EQ(pthread_join(thread[i], NULL), 0);
+	CHECK_EQ(wrong, 0);
+	CHECK(at_aep > 0);
 	encl_free(&enclave);
 }
 

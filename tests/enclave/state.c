@@ -22,7 +22,7 @@ static void choose(struct encl_vstate *v, unsigned int seed)
 			v->ymm[i][k] = (uint8_t)(seed + 37 * i + 11 * k + 1);
 		v->gpr[i] = 0x9e3779b97f4a7c15ull * (seed + 1 + (unsigned int)i);
 	}
-	v->gpr[GPR_RSP] = 0x8000000000001234; /* not even canonical */
+	v->gpr[GPR_RSP] = encl_nowhere() + 0x1234;
 	v->gpr[GPR_RBP] = 0x7777777777777777;
 	v->mxcsr = 0x9fc0; /* flush to zero, DAZ, all masked */
 	v->fcw = 0x0e7f; /* toward zero, double precision, all masked */

@@ -22,6 +22,7 @@ struct verdict {
 static struct harness_test *tests;
 static struct harness_test **tests_tail = &tests;
 static struct verdict *verdict;
+static struct harness_bare *questions;
 
 /**
  * harness_register() - add a test to the list; what TEST() calls at start
@@ -240,6 +241,89 @@ static bool wanted(const struct harness_test *test, char **patterns, int count)
 	return false;
 }
 
+/* --- the bare machine ---------------------------------------------------------------- */
+
+#define BARE_PREFIX "SWSGX_BARE_"
+
+/**
+ * harness_bare_register() - add a question to the list; what BARE() calls at start
+ * @question: static
+ */
+void harness_bare_register(struct harness_bare *question)
+{
+	question->next = questions;
+	questions = question;
+}
+
+/**
+ * harness_bare_answer() - what the machine does without swsgx; see bare()
+ */
+long harness_bare_answer(const struct harness_bare *question)
+{
+	char name[128];
+	const char *value;
+
+	snprintf(name, sizeof(name), BARE_PREFIX "%s", question->name);
+	value = getenv(name);
+	return value ? strtol(value, NULL, 0) : question->usual;
+}
+
+/* In a child, which may die of it.  Return: below 0 where there is no answer. */
+static long ask(const struct harness_bare *question)
+{
+	volatile long *answer = mmap(NULL, sizeof(*answer), PROT_READ | PROT_WRITE,
+				     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	long ret;
+	pid_t pid;
+
+	if (answer == MAP_FAILED)
+		return -1;
+	*answer = -1;
+	pid = fork();
+	if (!pid) {
+		alarm(HARNESS_TIMEOUT);
+		*answer = question->ask();
+		_exit(0);
+	}
+	if (pid > 0)
+		waitpid(pid, NULL, 0);
+	ret = *answer;
+	munmap((void *)answer, sizeof(*answer));
+	return ret;
+}
+
+/**
+ * harness_bare_main() - ask the questions of this program, then become a command
+ * @command: ends with NULL; finds the answers in its environment
+ *
+ * Return: exit status, where there was no answer or no such command.
+ */
+int harness_bare_main(char **command)
+{
+	for (struct harness_bare *q = questions; q; q = q->next) {
+		long answer = ask(q);
+		char name[128], value[32];
+
+		if (answer < 0) {
+			fprintf(stderr, "# bare, %s: no answer\n", q->name);
+			return 2;
+		}
+		if (answer != q->usual)
+			fprintf(stderr,
+				"# NOTE: this machine, without swsgx: %s is %#lx and not %#lx; "
+				"tests expect that\n",
+				q->name, (unsigned long)answer, (unsigned long)q->usual);
+		snprintf(name, sizeof(name), BARE_PREFIX "%s", q->name);
+		snprintf(value, sizeof(value), "%ld", answer);
+		if (setenv(name, value, 1))
+			return 2;
+	}
+	if (command[0])
+		execvp(command[0], command);
+	perror(command[0] ? command[0] : "--bare");
+	return 2;
+}
+
 /**
  * harness_main() - run the registered tests that the arguments ask for
  *
@@ -256,11 +340,15 @@ int harness_main(int argc, char **argv)
 				puts(t->name);
 			return 0;
 		}
+		if (!strcmp(argv[first], "--bare"))
+			return harness_bare_main(argv + first + 1);
 		if (!strcmp(argv[first], "--repeat") && first + 1 < argc) {
 			repeat = (unsigned int)strtoul(argv[++first], NULL, 0);
 			continue;
 		}
-		fprintf(stderr, "usage: %s [--list] [--repeat N] [NAME-PATTERN...]\n", argv[0]);
+		fprintf(stderr,
+			"usage: %s [--list] [--repeat N] [NAME-PATTERN...] | --bare COMMAND...\n",
+			argv[0]);
 		return 2;
 	}
 	verdict = mmap(NULL, sizeof(*verdict), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,

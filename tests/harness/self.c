@@ -68,3 +68,34 @@ TEST(skip)
 {
 	SKIP("because %d", 7);
 }
+
+BARE(known, 7)
+{
+	return 7;
+}
+
+BARE(odd, 1)
+{
+	return 300;
+}
+
+/* What fails unless self.sh has the machine asked */
+TEST(pass_not_asked)
+{
+	unsetenv("SWSGX_BARE_odd");
+	CHECK_EQ(bare(known), 7);
+	CHECK_EQ(bare(odd), 1);
+}
+
+TEST(fail_not_asked)
+{
+	CHECK_EQ(bare(known), 7);
+	CHECK_EQ(bare(odd), 300);
+}
+
+BARE(deadly, 1)
+{
+	if (getenv("SELF_DEADLY"))
+		_exit(0);
+	return 1;
+}

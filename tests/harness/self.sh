@@ -27,4 +27,11 @@ done
 "$self" no-such-test >/dev/null 2>&1
 [ $? = 2 ] || { echo "unknown name accepted"; fail=1; }
 [ "$("$self" --repeat 3 pass 2>/dev/null | grep -c '^ok')" = 3 ] || { echo "--repeat"; fail=1; }
+# the bare machine: answers come by the environment, and without one nothing is run
+"$self" --bare "$self" fail_not_asked >/dev/null 2>&1 || { echo "--bare: answers"; fail=1; }
+[ "$("$self" --bare true 2>&1 | grep -c '^# NOTE: .* odd is 0x12c and not 0x1;')" = 1 ] ||
+	{ echo "--bare: what is odd is not said"; fail=1; }
+[ "$("$self" --bare true 2>&1 | wc -l)" = 1 ] || { echo "--bare: says too much"; fail=1; }
+SELF_DEADLY=1 "$self" --bare true 2>/dev/null && { echo "--bare: without an answer"; fail=1; }
+"$self" --bare /nowhere/program 2>/dev/null && { echo "--bare: no such command"; fail=1; }
 exit $fail

@@ -34,6 +34,8 @@
 
 #ifdef STORM_ENCLAVES
 #include "encl.h"
+
+#include <harness/harness.h>
 #endif
 
 #ifndef sigev_notify_thread_id
@@ -289,7 +291,7 @@ static void work_inside(struct worker *w)
 		}
 		if (atomic_load(&stop))
 			w->leave = 1;
-		o = encl_op(&e, 0, OP_COUNT, (uint64_t)&w->leave, 0, e.opts.xfrm, 0);
+		o = encl_op(&e, 0, OP_COUNT, (uint64_t)&w->leave, encl_nowhere(), e.opts.xfrm, 0);
 		check("register inside", o.regs.r8, 0);
 	}
 	encl_free(&e);
@@ -499,6 +501,10 @@ int main(int argc, char **argv)
 	uint64_t begin;
 	bool ok;
 
+#ifdef STORM_ENCLAVES
+	if (argc > 1 && !strcmp(argv[1], "--bare"))
+		return harness_bare_main(argv + 2);
+#endif
 	worker_count = (unsigned int)option(argc, argv, "--threads", worker_count);
 	must(worker_count >= 1 && worker_count <= THREADS_MAX && enclaves <= worker_count, "usage");
 #ifndef STORM_ENCLAVES

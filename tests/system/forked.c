@@ -435,7 +435,7 @@ TEST(fork_in_a_handler_at_the_aep)
 	/* pending until the enclave runs: the first AEX comes at once */
 	CHECK_SYS(setitimer(ITIMER_REAL, &(struct itimerval){.it_value.tv_usec = 2000}, NULL));
 	CHECK_SYS(sigaction(SIGALRM, &sa, NULL));
-	o = encl_op(&shared, 0, OP_COUNT, (uint64_t)(uintptr_t)&stop_word, 0, 0, 0);
+	o = encl_op(&shared, 0, OP_COUNT, (uint64_t)(uintptr_t)&stop_word, encl_nowhere(), 0, 0);
 	CHECK_EQ(o.regs.r8, 0);
 	CHECK_EQ(alarms, 5);
 	encl_free(&shared);

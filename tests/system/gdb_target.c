@@ -17,6 +17,7 @@
 #define THREADS 4u
 
 void ready(void);
+extern volatile int watched;
 void crash(volatile int *p);
 uint64_t add(unsigned int tcs, uint64_t times);
 
@@ -33,6 +34,16 @@ __attribute__((noinline)) void ready(void)
 __attribute__((noinline, no_sanitize("undefined"))) void crash(volatile int *p)
 {
 	*p = 1;
+}
+
+/* For debug registers, without an enclave */
+volatile int watched;
+
+static void plain(void)
+{
+	ready();
+	watched = 1;
+	watched = 2;
 }
 
 static uint64_t cell(unsigned int tcs)
@@ -144,6 +155,8 @@ int main(int argc, char **argv)
 		fault();
 	else if (!strcmp(mode, "crash"))
 		crash(NULL);
+	else if (!strcmp(mode, "plain"))
+		plain();
 	else if (!strcmp(mode, "exec"))
 		exec(argv[0]);
 	else

@@ -15,7 +15,17 @@
  * Programs with a main() of their own may use CHECK* too: main() of this
  * library is only linked where there is none.
  *
- * Arguments: [--list] [--repeat N] [NAME-PATTERN...] (shell patterns).
+ * A machine may differ from the manuals, and only without swsgx can be seen how.
+ * BARE(name, usual) { ... return answer; } is a question to it, and bare(name) the
+ * answer in a test.  It is asked by
+ *
+ *	PROGRAM --bare swsgx run -- PROGRAM
+ *
+ * which puts the answers into the environment (SWSGX_BARE_name), says loudly which are
+ * not @usual, and becomes the command.  Nobody asked: @usual.
+ *
+ * Arguments: [--list] [--repeat N] [NAME-PATTERN...] (shell patterns), or --bare
+ * COMMAND...
  * Environment: SWSGX_MUST_WORK=1 makes a skip a failure.
  */
 #ifndef HARNESS_HARNESS_H
@@ -43,6 +53,18 @@ struct harness_test {
 
 void harness_register(struct harness_test *test);
 int harness_main(int argc, char **argv);
+
+struct harness_bare {
+	const char *name;
+	long (*ask)(void); /* in a child; 0 or above, below it fails */
+	long usual;
+	struct harness_bare *next;
+};
+
+void harness_bare_register(struct harness_bare *question);
+long harness_bare_answer(const struct harness_bare *question);
+/* --bare; for programs with a main() of their own.  Returns only if it fails. */
+int harness_bare_main(char **command);
 
 void harness_fail(const char *file, int line, const char *fmt, ...)
 	__attribute__((noreturn, cold, format(printf, 3, 4)));
@@ -72,8 +94,22 @@ void harness_fail_mem(const char *file, int line, const char *a_text, const char
 #define TEST_TIMEOUT(id, secs) HARNESS_DEFINE(id, secs, 0)
 #define EXPECT_SIGNAL(id, sig) HARNESS_DEFINE(id, HARNESS_TIMEOUT, sig)
 
-#define SKIP(...)	       harness_skip(__VA_ARGS__)
-#define FAIL(...)	       harness_fail(__FILE__, __LINE__, __VA_ARGS__)
+#define BARE(id, answer)                                                      \
+	static long harness_ask_##id(void);                                   \
+	static struct harness_bare harness_bare_##id = {                      \
+		.name = #id,                                                  \
+		.ask = harness_ask_##id,                                      \
+		.usual = (answer),                                            \
+	};                                                                    \
+	__attribute__((constructor)) static void harness_bare_ctor_##id(void) \
+	{                                                                     \
+		harness_bare_register(&harness_bare_##id);                    \
+	}                                                                     \
+	static long harness_ask_##id(void)
+#define bare(id)  harness_bare_answer(&harness_bare_##id)
+
+#define SKIP(...) harness_skip(__VA_ARGS__)
+#define FAIL(...) harness_fail(__FILE__, __LINE__, __VA_ARGS__)
 
 #define CHECK(cond)                                                           \
 	do {                                                                  \
