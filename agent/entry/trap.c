@@ -170,15 +170,19 @@ static enum fault_result no_tcs(struct cpu_result *r)
 	return result;
 }
 
-/* The entry found no SSA frame that it may write: why not? */
-static enum fault_result no_ssa(struct agent_thread *t, agent_ucontext *uc,
-				const struct cpu_result *r)
+/*
+ * The entry found no SSA frame that it may write.  Where there is a page, but it cannot
+ * be had, that is not the EPCM's doing: a memory error, or a page that cannot be loaded.
+ */
+static enum fault_result no_ssa(struct agent_thread *t, agent_ucontext *uc, struct cpu_result *r)
 {
 	uint32_t error_code = SGX_PF_W | SGX_PF_U;
+	enum fault_result result = encl_fault(t, uc, SIGBUS, r->addr, &error_code, false);
 
-	/* What the page tables deny, and what can be had by now, is as it was said. */
-	return encl_fault(t, uc, SIGBUS, r->addr, &error_code, false) == FAULT_MCE ? FAULT_MCE
-										   : FAULT_PF;
+	if (result == FAULT_SIGBUS)
+		r->code = error_code;
+	/* what the page tables deny, and what can be had by now, is as it was said */
+	return result == FAULT_SIGBUS || result == FAULT_MCE ? result : FAULT_PF;
 }
 
 bool enclu_outside(struct agent_thread *t, agent_ucontext *uc)
