@@ -24,6 +24,9 @@
 #include <linux/ioctl.h>
 #include <linux/userfaultfd.h>
 
+#ifndef USERFAULTFD_IOC_NEW /* since Linux 6.1 */
+#define USERFAULTFD_IOC_NEW _IO(0xaa, 0x00)
+#endif
 #define AF_UNIX		 1
 #define SOCK_SEQPACKET	 5
 #define SOCK_CLOEXEC	 02000000
@@ -226,11 +229,27 @@ void rpc_end_room(const struct rlimit *old)
 		sys4(__NR_prlimit64, 0, RLIMIT_NOFILE, old, 0);
 }
 
+/* The system call, or where that is refused the device.  Return: fd or -errno */
+static long new_uffd(void)
+{
+	uint64_t flags = O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY;
+	long fd = sys1(__NR_userfaultfd, flags), dev;
+
+	if (fd != -EPERM && fd != -ENOSYS)
+		return fd;
+	dev = sys3(__NR_openat, AT_FDCWD, "/dev/userfaultfd", O_RDWR | O_CLOEXEC);
+	if (dev < 0)
+		return fd;
+	fd = sys3(__NR_ioctl, dev, USERFAULTFD_IOC_NEW, flags);
+	sys1(__NR_close, dev);
+	return fd;
+}
+
 /* A userfaultfd in SIGBUS mode, for user-mode faults only.  Return: fd or -errno */
 static long make_uffd(void)
 {
 	struct uffdio_api api = {.api = UFFD_API};
-	long fd = sys1(__NR_userfaultfd, O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY);
+	long fd = new_uffd();
 	long ret;
 
 	if (fd < 0)

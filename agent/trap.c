@@ -104,7 +104,7 @@ void machine_check_info(agent_siginfo *info, uint64_t addr)
 	agent_memset(info, 0, sizeof(*info));
 	info->si_signo = SIGBUS;
 	info->si_code = BUS_MCEERR_AR;
-	info->_sifields._sigfault._addr = (void *)addr;
+	info->_sifields._sigfault._addr = (void *)(addr & SGX_PAGE_MASK);
 	info->_sifields._sigfault._addr_lsb = SGX_PAGE_SHIFT;
 }
 

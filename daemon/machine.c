@@ -64,6 +64,21 @@ static int make_package(struct machine *m, struct daemon_ready *ready)
 	return m->sgx ? 0 : -ENOMEM;
 }
 
+/* Who starts a machine that cannot page is told so, behind what else there is. */
+static void say_no_uffd(const struct machine *m, struct daemon_ready *ready)
+{
+	size_t used = strlen(ready->message);
+
+	snprintf(
+		ready->message + used, sizeof(ready->message) - used,
+		"%sno userfaultfd (%s): EPC pages cannot be paged out (a full EPC is ENOMEM), and "
+		"page permissions are not enforced page by page; allow the system call userfaultfd "
+		"(Docker: --security-opt seccomp=PROFILE; Linux 5.19 or later with "
+		"CONFIG_USERFAULTFD), or make /dev/userfaultfd accessible",
+		used ? "; " : "", strerror(m->memory.uffd_error));
+	log_line("%.180s", ready->message + (used ? used + 2 : 0));
+}
+
 /* Context: the main thread, whose end is the machine's. */
 static int hold_alive(struct proto_machine_page *page)
 {
@@ -206,6 +221,8 @@ int machine_init(struct machine *m, const struct daemon_options *options,
 	ret = make_package(m, ready);
 	if (ret)
 		goto fail;
+	if (m->memory.uffd < 0)
+		say_no_uffd(m, ready);
 	what = "the machine page";
 	ret = make_page(m);
 	if (ret)

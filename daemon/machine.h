@@ -89,6 +89,7 @@ struct epc_memory {
 	uintptr_t *page; /* by slot; 0: free */
 	uint32_t pages;
 	int uffd; /* of the daemon; -1: userfaultfd is not to be had */
+	int uffd_error; /* errno, why */
 	struct pool pool; /* private pages, and backing */
 	uint64_t backing_max; /* pages of backing at most; 0: no limit */
 	atomic_uint_fast64_t backing; /* pages now */

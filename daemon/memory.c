@@ -28,6 +28,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#ifndef USERFAULTFD_IOC_NEW /* since Linux 6.1 */
+#define USERFAULTFD_IOC_NEW _IO(0xaa, 0x00)
+#endif
+
 static const uint8_t zeros[SGX_PAGE_SIZE] __attribute__((aligned(SGX_PAGE_SIZE)));
 
 /* For the signal handler; one machine in a process */
@@ -49,19 +53,43 @@ static void sigbus(int sig, siginfo_t *si, void *uc)
 	signal(SIGBUS, SIG_DFL); /* not ours: die of the access when it is run again */
 }
 
+/* The same that the agent wants (rpc.c): what one has, the other has. */
+#define UFFD_FEATURES                                                                  \
+	(UFFD_FEATURE_SIGBUS | UFFD_FEATURE_MISSING_SHMEM | UFFD_FEATURE_MINOR_SHMEM | \
+	 UFFD_FEATURE_WP_HUGETLBFS_SHMEM | UFFD_FEATURE_PAGEFAULT_FLAG_WP)
+
+/*
+ * The system call, or where that is refused the device, whose mode says who may.
+ * Return: descriptor, or -errno of the system call.
+ */
+static int new_uffd(void)
+{
+	int flags = O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY, dev, fd, error;
+
+	fd = (int)syscall(SYS_userfaultfd, flags);
+	if (fd >= 0)
+		return fd;
+	error = errno;
+	if (error != EPERM && error != ENOSYS)
+		return -error;
+	dev = open("/dev/userfaultfd", O_RDWR | O_CLOEXEC);
+	if (dev < 0)
+		return -error;
+	fd = ioctl(dev, USERFAULTFD_IOC_NEW, flags);
+	close(dev);
+	return fd < 0 ? -error : fd;
+}
+
 static int open_uffd(void)
 {
-	struct uffdio_api api = {.api = UFFD_API, .features = UFFD_FEATURE_SIGBUS};
-	int fd;
+	struct uffdio_api api = {.api = UFFD_API, .features = UFFD_FEATURES};
+	int fd = new_uffd(), error;
 
-	fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY);
-	if (fd < 0)
-		return -1;
-	if (ioctl(fd, UFFDIO_API, &api)) {
-		close(fd);
-		return -1;
-	}
-	return fd;
+	if (fd < 0 || !ioctl(fd, UFFDIO_API, &api))
+		return fd;
+	error = errno;
+	close(fd);
+	return -error;
 }
 
 static void *reserve(size_t size)
@@ -90,9 +118,11 @@ int memory_init(struct machine *m)
 	if (!mem->page)
 		return -ENOMEM;
 	mem->uffd = open_uffd();
-	if (mem->uffd < 0)
-		log_line("no userfaultfd (%s): page permissions are not enforced page by page",
-			 strerror(errno));
+	if (mem->uffd < 0) {
+		/* EINVAL: there is one, but it cannot do what it should */
+		mem->uffd_error = mem->uffd == -EINVAL ? ENOSYS : -mem->uffd;
+		mem->uffd = -1;
+	}
 	sigbus_uffd = mem->uffd;
 	sigaction(SIGBUS, &sa, NULL);
 	return 0;

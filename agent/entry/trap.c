@@ -170,6 +170,21 @@ static enum fault_result no_tcs(struct cpu_result *r)
 	return result;
 }
 
+/*
+ * The entry found no SSA frame that it may write.  Where there is a page, but it cannot
+ * be had, that is not the EPCM's doing: a memory error, or a page that cannot be loaded.
+ */
+static enum fault_result no_ssa(struct agent_thread *t, agent_ucontext *uc, struct cpu_result *r)
+{
+	uint32_t error_code = SGX_PF_W | SGX_PF_U;
+	enum fault_result result = encl_fault(t, uc, SIGBUS, r->addr, &error_code, false);
+
+	if (result == FAULT_SIGBUS)
+		r->code = error_code;
+	/* what the page tables deny, and what can be had by now, is as it was said */
+	return result == FAULT_SIGBUS || result == FAULT_MCE ? result : FAULT_PF;
+}
+
 bool enclu_outside(struct agent_thread *t, agent_ucontext *uc)
 {
 	enum fault_result result = FAULT_PF;
@@ -197,6 +212,8 @@ bool enclu_outside(struct agent_thread *t, agent_ucontext *uc)
 
 		if (r.vector == SGX_VEC_PF && r.addr == regs.rbx)
 			result = no_tcs(&r);
+		else if (r.vector == SGX_VEC_PF)
+			result = no_ssa(t, uc, &r);
 		switch (result) {
 		case FAULT_RETRY:
 			/* as the processor does: signals come in between */

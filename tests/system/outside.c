@@ -3,15 +3,13 @@
  * Programs and daemons that are killed, watched from outside; a system without
  * userfaultfd.  Environment: SWSGX, the command; VICTIM, the program.
  */
+#include "deny.h"
+
 #include <harness/harness.h>
 
 #include <fcntl.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -277,26 +275,12 @@ TEST(private_machine_ends)
 	cleanup();
 }
 
-/* Docker's default profile: userfaultfd is EPERM.  Programs still run. */
-static void deny_userfaultfd(void)
-{
-	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_userfaultfd, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog prog = {sizeof(code) / sizeof(code[0]), code};
-
-	CHECK_SYS(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
-	CHECK_SYS(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog));
-	CHECK_ERRNO(syscall(__NR_userfaultfd, 0), EPERM);
-}
-
+/* Docker's default profile, and no device: programs still run. */
 TEST(without_userfaultfd)
 {
 	setup();
-	deny_userfaultfd();
+	CHECK_SYS(deny_userfaultfd(true));
+	CHECK_ERRNO(syscall(__NR_userfaultfd, 0), EPERM);
 	CHECK_EQ(sh("\"$SWSGX\" run -- \"$VICTIM\" once"), 0);
 	CHECK_EQ(sh("\"$SWSGX\" run -- true"), 0);
 	CHECK_EQ(sh("\"$SWSGX\" machine start k --epc 1M"), 0);
@@ -312,7 +296,8 @@ TEST(program_without_userfaultfd)
 {
 	setup();
 	CHECK_EQ(sh("\"$SWSGX\" machine start k --epc 1M"), 0);
-	deny_userfaultfd();
+	CHECK_SYS(deny_userfaultfd(true));
+	CHECK_ERRNO(syscall(__NR_userfaultfd, 0), EPERM);
 	CHECK_EQ(sh("\"$SWSGX\" run --machine k -- \"$VICTIM\" once"), 0);
 	wait_all_free();
 	CHECK_EQ(sh("\"$SWSGX\" machine stop k"), 0);
