@@ -96,7 +96,8 @@ on_machine()
 	first=$!
 	start --seconds "$seconds"
 	second=$!
-	while [ "$(date +%s)" -lt $end ] && kill -0 "$first" && kill -0 "$second"; do
+	while [ "$(date +%s)" -lt $end ] && kill -0 "$first" 2>/dev/null &&
+		kill -0 "$second" 2>/dev/null; do
 		start --seconds "$seconds" >"$tmp/third" 2>&1
 		third=$!
 		sleep "$(some_time 8000)"

@@ -64,7 +64,7 @@ struct shared {
 struct worker {
 	pthread_t thread;
 	unsigned int part, tcs;
-	enum ht_op first; /* before all else */
+	enum ht_op first; /* before all else; HT_RUN: nothing */
 	bool run; /* after it: until the end, and check */
 };
 
@@ -368,8 +368,8 @@ static void two_processes(struct run *r, struct worker *w, unsigned int kills)
 	uint64_t at, each = (r->end - r->begin) / (kills + 1);
 	pid_t pid;
 
-	start(w, 0, half, 0, HT_CHECK, true);
-	pid = spawn(w, tcs, HT_CHECK);
+	start(w, 0, half, 0, HT_RUN, true);
+	pid = spawn(w, tcs, HT_RUN);
 	for (unsigned int n = 0; n < kills; n++) {
 		at = r->begin + n * each + ht_mix(seed + n) % each;
 		if (!wait_until(r, at))
@@ -411,15 +411,15 @@ int main(int argc, char **argv)
 	CHECK_SYS(sigaction(SIG_TIMER, &act, NULL));
 	build(heap, two ? parts / 2 + (kills + 1) * (parts - parts / 2) : parts);
 
+	start(workers, 0, parts, 0, HT_FILL, false);
+	join(workers, 0, parts);
 	r.begin = now_ns();
 	r.next = r.begin + r.progress;
 	r.end = r.begin + seconds * 1000000000;
 	if (two) {
-		start(workers, 0, parts, 0, HT_FILL, false);
-		join(workers, 0, parts);
 		two_processes(&r, workers, kills);
 	} else {
-		start(workers, 0, parts, 0, HT_FILL, true);
+		start(workers, 0, parts, 0, HT_RUN, true);
 		wait_until(&r, r.end);
 		atomic_store(&shared->stop, true);
 		join(workers, 0, parts);
