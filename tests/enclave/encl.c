@@ -238,9 +238,10 @@ static void add_tcs(struct encl *e, unsigned int i)
 void encl_add_all(struct encl *e)
 {
 	static const uint8_t zeros[ENCL_DATA_SIZE] __attribute__((aligned(4096)));
+	const uint8_t *code = e->opts.code ? e->opts.code : blob_start;
 
 	CHECK_EQ(blob_end - blob_start, ENCL_CODE_SIZE);
-	add_checked(e, e->base + ENCL_CODE, blob_start, ENCL_CODE_SIZE,
+	add_checked(e, e->base + ENCL_CODE, code, ENCL_CODE_SIZE,
 		    SECINFO_REG | PROT_READ | PROT_EXEC, SGX_PAGE_MEASURE);
 	add_checked(e, e->base + ENCL_DATA, zeros, ENCL_DATA_SIZE, SECINFO_REG | PROT_RW,
 		    SGX_PAGE_MEASURE);

@@ -37,6 +37,7 @@ struct encl_opts {
 	uint32_t nssa; /* 0: 2 */
 	unsigned int tcs_count; /* 0: 1 */
 	uint64_t heap; /* read-write bytes behind the TCSs */
+	const uint8_t *code; /* ENCL_CODE_SIZE bytes in the place of blob.S; see tcs_hook */
 	bool no_init, no_map;
 	/* changes a TCS before it is added */
 	void (*tcs_hook)(struct encl *e, unsigned int i, struct sgx_tcs *tcs);
