@@ -25,6 +25,8 @@
 #include <stdatomic.h>
 #include <sys/types.h>
 
+#include "faultpoint.h"
+
 struct machine;
 struct debug_exec;
 struct enclave;

@@ -54,6 +54,7 @@ static void settle(const struct daemon_options *options)
 
 	close_others(options->command_fd, options->ready_fd);
 	log_init();
+	fault_init();
 	for (int sig = 1; sig < NSIG; sig++)
 		signal(sig, SIG_DFL); /* an error for those that are not ours */
 	signal(SIGPIPE, SIG_IGN);

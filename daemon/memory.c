@@ -286,6 +286,7 @@ static int memory_fill(void *ctx, epc_slot_t slot, epc_slot_t secs, uint64_t lin
 		/* ELDU: as if parked, whoever wanted it is granted it next */
 		if (fill_private(m, slot, src))
 			return -1;
+		fault_point(e, FAULT_ELDU_FILL);
 		enclave_set_slot(e, offset >> SGX_PAGE_SHIFT, slot + 1);
 		return 0;
 	}
@@ -309,12 +310,14 @@ static void memory_drop(void *ctx, epc_slot_t slot)
 	if (!page)
 		return;
 	m->memory.page[slot] = 0;
+	owner = sgx_epc_owner(m->sgx, slot);
+	e = owner ? sgx_encl_host(owner) : NULL;
 	if (page & EPC_PRIVATE) {
+		if (e)
+			fault_point(e, FAULT_EWB_DROP);
 		memory_wipe(m, (void *)(page & ~EPC_PRIVATE));
 		return;
 	}
-	owner = sgx_epc_owner(m->sgx, slot);
-	e = owner ? sgx_encl_host(owner) : NULL;
 	/* at an enclave's end its file goes whole, and nobody maps it */
 	if (!e || !e->ending)
 		file_drop((uint8_t *)page);

@@ -282,6 +282,7 @@ static int unpark(struct sgx_mm *mm, struct enclave *e, epc_slot_t slot, uint64_
 	uint8_t *in_file = e->map + (addr - e->base);
 	int ret;
 
+	fault_point(e, FAULT_COPY);
 	if (mm->uffd < 0)
 		ret = memory_file_page(e->machine, in_file, bytes) ? -ENOMEM : 0;
 	else
@@ -293,6 +294,7 @@ static int unpark(struct sgx_mm *mm, struct enclave *e, epc_slot_t slot, uint64_
 	}
 	if (ret)
 		return grant_error(ret);
+	fault_point(e, FAULT_COPIED);
 	mem->page[slot] = (uintptr_t)in_file;
 	memory_wipe(e->machine, bytes);
 	return 0;
@@ -319,7 +321,9 @@ int mm_page_grant(struct sgx_mm *mm, struct sgx_encl *sgx, uint64_t addr, bool w
 		return unpark(mm, e, slot, addr, write);
 	if (mm->uffd < 0)
 		return 0; /* pages are simply there */
+	fault_point(e, FAULT_CONTINUE);
 	ret = write ? map_page(mm, addr, NULL, false) : map_protected(mm, addr, NULL);
+	fault_point(e, FAULT_CONTINUED);
 	if (ret != -EEXIST)
 		return grant_error(ret);
 	/* There already, perhaps write-protected by an earlier state */

@@ -165,18 +165,24 @@ static void park_file_pages(struct enclave *e, struct sgx_park *pages, unsigned 
 	while (have < count && (iov[have].iov_base = pool_get(&m->memory.pool)))
 		iov[have++].iov_len = SGX_PAGE_SIZE;
 	count = have;
-	/* The copy is made without a PTE of ours. */
-	if (!count || protect_everywhere(e, pages[0].addr, count) ||
-	    preadv(e->probe, iov, (int)count, (off_t)offset) != (ssize_t)(count * SGX_PAGE_SIZE))
+	fault_point_mm_locked(e, FAULT_PARK);
+	if (!count || protect_everywhere(e, pages[0].addr, count))
 		goto undo;
+	fault_point_mm_locked(e, FAULT_PARK_PROTECTED);
+	/* The copy is made without a PTE of ours. */
+	if (preadv(e->probe, iov, (int)count, (off_t)offset) != (ssize_t)(count * SGX_PAGE_SIZE))
+		goto undo;
+	fault_point_mm_locked(e, FAULT_PARK_COPIED);
 	if (madvise(e->map + offset, count * SGX_PAGE_SIZE, MADV_REMOVE)) {
 		log_line("pages could not be taken out of an enclave's file: %s", strerror(errno));
 		goto undo;
 	}
+	fault_point_mm_locked(e, FAULT_PARK_PUNCHED);
 	for (unsigned int i = 0; i < count; i++) {
 		m->memory.page[pages[i].slot] = (uintptr_t)iov[i].iov_base | EPC_PRIVATE;
 		pages[i].parked = true;
 	}
+	fault_point_mm_locked(e, FAULT_PARK_DONE);
 	return;
 undo:
 	/* Those that were protected are granted again when they are written. */
@@ -230,6 +236,11 @@ void paging_park(struct sgx_encl *sgx, struct sgx_park *pages, unsigned int coun
 
 /* --- backing -------------------------------------------------------------------------------- */
 
+static bool is_secs(const struct enclave *e, uint64_t index)
+{
+	return index == e->size / SGX_PAGE_SIZE;
+}
+
 /**
  * paging_backing_get() - sgx_host_ops.backing_get
  * @sgx:	enclave
@@ -243,10 +254,14 @@ int paging_backing_get(struct sgx_encl *sgx, uint64_t index, void **page, struct
 {
 	struct enclave *e = sgx_encl_host(sgx);
 	struct epc_memory *mem = &e->machine->memory;
+	bool secs = is_secs(e, index);
 
-	if (!e->backing[index]) {
+	if (e->backing[index]) {
+		fault_point(e, secs ? FAULT_SECS_ELDU : FAULT_ELDU);
+	} else {
 		uint64_t now = atomic_fetch_add(&mem->backing, 1);
 
+		fault_point(e, secs ? FAULT_SECS_NO_BACKING : FAULT_EWB_NO_BACKING);
 		if (!mem->backing_max || now < mem->backing_max)
 			e->backing[index] = pool_get(&mem->pool);
 		if (!e->backing[index]) {
@@ -255,6 +270,8 @@ int paging_backing_get(struct sgx_encl *sgx, uint64_t index, void **page, struct
 		}
 		/* read by stat without encl->lock */
 		__atomic_store_n(&e->backing_count, e->backing_count + 1, __ATOMIC_RELAXED);
+		if (!secs)
+			fault_point(e, FAULT_EWB_BACKING);
 	}
 	*page = e->backing[index];
 	*pcmd = pool_pcmd(e->backing[index]);
@@ -280,11 +297,18 @@ static void backing_drop(struct enclave *e, uint64_t index)
 void paging_backing_put(struct sgx_encl *sgx, uint64_t index, bool keep)
 {
 	struct enclave *e = sgx_encl_host(sgx);
+	bool secs = is_secs(e, index);
 
-	if (!keep)
-		backing_drop(e, index);
-	else if (index < e->size / SGX_PAGE_SIZE)
-		enclave_set_slot(e, index, SLOT_EVICTED); /* memory_fill() */
+	if (keep) {
+		fault_point(e, secs ? FAULT_SECS_DONE : FAULT_EWB_DONE);
+		if (!secs)
+			enclave_set_slot(e, index, SLOT_EVICTED); /* memory_fill() */
+		return;
+	}
+	fault_point(e, secs ? FAULT_SECS_LOADED : FAULT_ELDU_DONE);
+	backing_drop(e, index);
+	if (!secs)
+		fault_point(e, FAULT_ELDU_PUT);
 }
 
 /**

@@ -99,8 +99,10 @@ void enclave_host_tcs_publish(struct sgx_encl *sgx, uint64_t offset, const struc
 		log_line("no memory to watch the TCS at offset %#llx", (unsigned long long)offset);
 	pthread_mutex_unlock(&e->lock);
 	memory_hide(e->machine, e->slot_of[page] - 1);
+	fault_point(e, FAULT_TCS_PUBLISH);
 	/* Pairs with the acquire of EENTER's compare-and-swap */
 	__atomic_store_n(&t->state, SGX_TCS_FREE, __ATOMIC_RELEASE);
+	fault_point(e, FAULT_TCS_PUBLISHED);
 }
 
 /**
@@ -121,6 +123,7 @@ bool enclave_host_tcs_retire(struct sgx_encl *sgx, uint64_t offset, struct sgx_t
 	if (!e->tcs || offset >= e->size)
 		return true;
 	t = &e->tcs[page];
+	fault_point(e, FAULT_TCS_RETIRE);
 	/* From here on EENTER finds no TCS; who had it before has left its fields. */
 	if (!__atomic_compare_exchange_n(&t->state, &free, SGX_TCS_GONE, false, __ATOMIC_ACQ_REL,
 					 __ATOMIC_ACQUIRE))
@@ -135,6 +138,7 @@ bool enclave_host_tcs_retire(struct sgx_encl *sgx, uint64_t offset, struct sgx_t
 	t->aexs = 0;
 	tcs_forget(e, (uint32_t)page);
 	pthread_mutex_unlock(&e->lock);
+	fault_point(e, FAULT_TCS_RETIRED);
 	return true;
 }
 
@@ -185,9 +189,12 @@ void enclave_set_epoch(void *ctx, epc_slot_t secs, uint64_t epoch)
 {
 	struct enclave *e = of_secs(ctx, secs);
 
+	if (!e)
+		return;
+	fault_point(e, FAULT_EWB_NOT_TRACKED);
 	/* Pairs with lp_eenter_check(), which takes its TCS and then looks */
-	if (e)
-		__atomic_store_n(enclave_epoch(e), epoch, __ATOMIC_SEQ_CST);
+	__atomic_store_n(enclave_epoch(e), epoch, __ATOMIC_SEQ_CST);
+	fault_point(e, FAULT_EWB_TRACKED);
 }
 
 /**
@@ -205,6 +212,7 @@ uint64_t enclave_oldest_epoch(void *ctx, epc_slot_t secs)
 
 	if (!e)
 		return oldest;
+	fault_point(e, FAULT_EWB_ASKS);
 	pthread_mutex_lock(&e->lock);
 	for (uint32_t i = 0; i < e->tcs_count; i++) {
 		const struct sgx_tcs_slot *t = &e->tcs[e->tcs_watch[i].page];
@@ -233,6 +241,7 @@ void enclave_host_kick(struct sgx_encl *sgx)
 	struct enclave *e = sgx_encl_host(sgx);
 	uint64_t epoch = __atomic_load_n(enclave_epoch(e), __ATOMIC_SEQ_CST);
 
+	fault_point(e, FAULT_EWB_KICK);
 	pthread_mutex_lock(&e->lock);
 	for (uint32_t i = 0; i < e->tcs_count; i++) {
 		struct sgx_tcs_slot *t = &e->tcs[e->tcs_watch[i].page];
@@ -244,6 +253,7 @@ void enclave_host_kick(struct sgx_encl *sgx)
 							  __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 	}
 	pthread_mutex_unlock(&e->lock);
+	fault_point(e, FAULT_EWB_KICKED);
 }
 
 /**
