@@ -260,7 +260,7 @@ static void read_all(void)
 		CHECK_EQ(encl_read8(&e, 0, e.heap + i * ENCL_PAGE), mark(i));
 }
 
-TEST(a_suspend_with_pages_that_are_out)
+TEST_TIMEOUT(a_suspend_with_pages_that_are_out, 300)
 {
 	uint64_t refused = 0;
 	struct encl old;
@@ -284,7 +284,6 @@ TEST(a_suspend_with_pages_that_are_out)
 	/* The lost one is evicted for another, if it must. */
 	old = e;
 	build_large();
-	read_all();
 	encl_free(&old);
 	read_all();
 	encl_free(&e);
@@ -308,7 +307,7 @@ static void *use_all(void *arg)
 	}
 }
 
-TEST_TIMEOUT(suspends_while_pages_come_and_go, 240)
+TEST_TIMEOUT(suspends_while_pages_come_and_go, 300)
 {
 	for (int round = 0; round < 5; round++) {
 		pthread_t thread[2];
@@ -412,7 +411,7 @@ TEST(poison_in_the_code_of_a_thread_inside)
 	machine_wait_free();
 }
 
-TEST(poison_where_pages_come_and_go)
+TEST_TIMEOUT(poison_where_pages_come_and_go, 300)
 {
 	uint64_t poisoned = machine_epc("poisoned"), hit = 0, evicted = 0, sick[8];
 	uint64_t first = HEAP_PAGES;
@@ -446,7 +445,7 @@ TEST(poison_where_pages_come_and_go)
 	CHECK_EQ(machine_epc("poisoned"), poisoned + hit + !evicted);
 }
 
-TEST(poisoned_pages_are_never_used_again)
+TEST_TIMEOUT(poisoned_pages_are_never_used_again, 300)
 {
 	uint64_t poisoned = machine_epc("poisoned");
 
