@@ -120,6 +120,7 @@ void paging_park(struct sgx_encl *sgx, struct sgx_park *pages, unsigned int coun
 int paging_backing_get(struct sgx_encl *sgx, uint64_t index, void **page, struct sgx_pcmd **pcmd);
 void paging_backing_put(struct sgx_encl *sgx, uint64_t index, bool keep);
 void paging_backing_free(struct enclave *e);
+uint64_t paging_evictable(const struct machine *m, const struct sgx_epc_info *epc);
 int paging_add_mm(struct enclave *e, struct sgx_mm *mm);
 void paging_del_mm(struct enclave *e, struct sgx_mm *mm);
 void paging_no_mm(struct enclave *e);

@@ -321,3 +321,22 @@ void paging_backing_free(struct enclave *e)
 		if (e->backing[i])
 			backing_drop(e, i);
 }
+
+/**
+ * paging_evictable() - how many EPC pages an allocation may have evicted for it
+ * @m:		machine
+ * @epc:	its EPC now
+ *
+ * Return: pages; an estimate.
+ */
+uint64_t paging_evictable(const struct machine *m, const struct sgx_epc_info *epc)
+{
+	uint64_t pages = epc->mapped + epc->parked, max = m->memory.backing_max, used;
+
+	if (m->memory.uffd < 0)
+		return 0;
+	used = atomic_load(&m->memory.backing);
+	if (max && pages + used > max)
+		pages = used < max ? max - used : 0;
+	return pages;
+}

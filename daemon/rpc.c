@@ -181,10 +181,7 @@ static void make_room(struct client *c, uint32_t cmd, uint32_t src_pages)
 	if (!need)
 		return;
 	sgx_epc_info(c->machine->sgx, &epc);
-	/* others are evicted for it, if there are any */
-	if (c->machine->memory.uffd >= 0)
-		epc.free += epc.mapped + epc.parked;
-	if (epc.free < need)
+	if (epc.free + paging_evictable(c->machine, &epc) < need)
 		enclave_settle(c->machine, &c->stop);
 }
 

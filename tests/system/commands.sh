@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # swsgx run and swsgx machine as a shell uses them.
 #
-#	commands.sh SWSGX VICTIM HELLO.elf
-swsgx=$1 victim=$2 hello=$3
+#	commands.sh SWSGX VICTIM HELLO.elf NO_UFFD
+swsgx=$1 victim=$2 hello=$3 no_uffd=$4
 tmp=$(mktemp -d) || exit 2
 trap 'rm -rf "$tmp"' EXIT
 mkdir -m 700 "$tmp/run" "$tmp/state" || exit 2
@@ -136,6 +136,81 @@ check 'stat' 0 "$swsgx" stat --machine m1
 check 'stat --json is JSON' 0 sh -c '"$0" stat --json --machine m1 | python3 -m json.tool' "$swsgx"
 check 'stat, of which?' 1 "$swsgx" stat
 check '--epc and --machine' 2 "$swsgx" run --epc 1M --machine m1 -- true
+
+# --- what befalls it
+check 'suspend' 0 "$swsgx" machine suspend m1
+check 'run after it' 0 "$swsgx" run --machine m1 -- "$victim" once
+check 'it is counted' 0 sh -c '"$0" stat --json --machine m1 | grep -q "\"suspends\": 1,"' "$swsgx"
+check 'suspend none' 1 "$swsgx" machine suspend nowhere
+said "there is no machine 'nowhere'"
+check 'suspend which' 2 "$swsgx" machine suspend
+check 'suspend takes no --force' 2 "$swsgx" machine suspend m1 --force
+check 'poison' 0 "$swsgx" machine poison m1 --page 3
+check 'poison twice' 1 "$swsgx" machine poison m1 --page 0x3
+said "EPC page 3 of machine 'm1' is poisoned already"
+check 'poison the last' 0 "$swsgx" machine poison m1 --page 511
+check 'poison beyond' 1 "$swsgx" machine poison m1 --page 512
+said "machine 'm1' has no EPC page 512"
+check 'poison far beyond' 1 "$swsgx" machine poison m1 --page 0x100000000
+check 'poison none' 1 "$swsgx" machine poison nowhere --page 3
+check 'poison in no enclave' 1 "$swsgx" machine poison m1 --enclave 99 --offset 0
+said "machine 'm1' has no enclave 99"
+check 'poisoned is counted' 0 sh -c '"$0" stat --json --machine m1 | grep -q "\"poisoned\": 2,"' "$swsgx"
+for page in x '' -1 1x 0x 99999999999999999999; do
+	check "--page '$page'" 2 "$swsgx" machine poison m1 --page "$page"
+done
+check 'poison what' 2 "$swsgx" machine poison m1
+check 'poison which machine' 2 "$swsgx" machine poison --page 3
+check '--enclave alone' 2 "$swsgx" machine poison m1 --enclave 1
+check '--offset alone' 2 "$swsgx" machine poison m1 --offset 1
+check '--page and --enclave' 2 "$swsgx" machine poison m1 --page 1 --enclave 1 --offset 0
+check 'start takes no --page' 2 "$swsgx" machine start m9 --page 1
+check 'stop takes no --page' 2 "$swsgx" machine stop m1 --page 1
+check 'run after it' 0 "$swsgx" run --machine m1 -- "$victim" once
+for max in 0 1 4K x '' -1; do
+	check "--backing-max '$max'" 2 "$swsgx" run --backing-max "$max" -- true
+	check "start --backing-max '$max'" 2 "$swsgx" machine start m9 --backing-max "$max"
+done
+check '--backing-max and --machine' 2 "$swsgx" run --backing-max 1M --machine m1 -- true
+check '--backing-max' 0 "$swsgx" run --backing-max 8K --epc 1M -- "$victim" once
+for seconds in x 0 -1 1e9 0.001; do
+	check "--watch=$seconds" 2 "$swsgx" stat --machine m1 "--watch=$seconds"
+done
+check 'watch none' 1 "$swsgx" stat --machine nowhere --watch
+# until the machine ends: the second report tells that it was seen
+"$swsgx" machine start m5
+"$swsgx" stat --machine m5 --watch 0.05 >"$tmp/watch" &
+text=$!
+"$swsgx" stat --machine m5 --json --watch=0.05 >"$tmp/watch.json" &
+json=$!
+for _ in $(seq 600); do
+	if [ "$(grep -c '^machine m5' "$tmp/watch")" -ge 2 ] &&
+		[ "$(wc -l <"$tmp/watch.json")" -ge 2 ]; then
+		break
+	fi
+	sleep 0.1
+done
+check 'stop while it is watched' 0 "$swsgx" machine stop m5
+wait $text
+check 'watch ends with it' 0 test $? = 0
+wait $json
+check 'and in JSON' 0 test $? = 0
+check 'with rates' 0 grep -q '^a second: .* EWB, .* ELDU, .* soft faults$' "$tmp/watch"
+check 'a document a line' 0 python3 -c 'import json, sys
+lines = open(sys.argv[1]).read().splitlines()
+assert len(lines) > 1 and all(json.loads(l)["machine"] == "m5" for l in lines)' "$tmp/watch.json"
+
+# --- without userfaultfd
+check 'without userfaultfd' 0 "$no_uffd" "$swsgx" run --epc 1M -- "$victim" once
+said 'cannot be paged out (a full EPC is ENOMEM)'
+check 'one line' 0 test "$(grep -c . "$tmp/err")" = 1
+check 'and the machine' 0 "$no_uffd" "$swsgx" machine start m6 --epc 1M
+said 'swsgx machine: warning: no userfaultfd'
+check 'no line of its programs' 0 "$no_uffd" "$swsgx" run --machine m6 -- "$victim" once
+check 'not one' 0 test ! -s "$tmp/err"
+check 'stat says so' 0 sh -c '"$0" stat --machine m6 | grep -q "^paging *none"' "$swsgx"
+check 'stop it' 0 "$swsgx" machine stop m6
+
 fuses=$(cksum <"$tmp/state/swsgx/m1/fuses")
 check 'stop' 0 "$swsgx" machine stop m1
 check 'stop twice' 1 "$swsgx" machine stop m1

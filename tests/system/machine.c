@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 /**
  * machine_do() - `swsgx machine`
@@ -82,16 +83,34 @@ uint64_t machine_eid(const struct encl *e)
 
 /**
  * machine_poison() - a memory error in the EPC page that a page of an enclave is in
- * @e: enclave
+ * @eid: of the enclave
  * @offset: of the page
  *
  * Return: 0; 1 where it is evicted.
  */
-int machine_poison(const struct encl *e, uint64_t offset)
+int machine_poison(uint64_t eid, uint64_t offset)
 {
 	char arguments[128];
 
-	snprintf(arguments, sizeof(arguments), "--enclave %" PRIu64 " --offset 0x%" PRIx64,
-		 machine_eid(e), offset);
+	snprintf(arguments, sizeof(arguments), "--enclave %" PRIu64 " --offset 0x%" PRIx64, eid,
+		 offset);
 	return machine_do("poison", arguments);
+}
+
+/**
+ * machine_wait_free() - until all of the EPC is free, but for poisoned pages
+ *
+ * The machine learns of an enclave's end a moment later.
+ */
+void machine_wait_free(void)
+{
+	for (int i = 0; i < 500; i++) {
+		char *epc = strstr(report(), "\"epc\": ");
+
+		CHECK(epc);
+		if (number_at(epc, "free") + number_at(epc, "poisoned") == number_at(epc, "total"))
+			return;
+		usleep(10000);
+	}
+	FAIL("pages are lost");
 }

@@ -12,7 +12,8 @@ int machine_do(const char *verb, const char *arguments);
 /* A number of "epc" in its JSON report */
 uint64_t machine_epc(const char *name);
 uint64_t machine_eid(const struct encl *e);
-/* The page at @offset gets a memory error.  Return: exit status; 1: it is evicted */
-int machine_poison(const struct encl *e, uint64_t offset);
+/* A page of the enclave gets a memory error.  Return: exit status; 1: it is evicted */
+int machine_poison(uint64_t eid, uint64_t offset);
+void machine_wait_free(void);
 
 #endif

@@ -21,7 +21,7 @@ export XDG_RUNTIME_DIR="$tmp" XDG_STATE_HOME="$tmp" SWSGX="$swsgx" MACHINE=test
 "$swsgx" machine start test $options || exit 2
 "$swsgx" run --machine test -- "$@"
 status=$?
-for i in $(seq 400); do
+for _ in $(seq 400); do
 	"$swsgx" stat --json --machine test >"$tmp/stat" || exit 2
 	if python3 -c '
 import json, sys

@@ -33,7 +33,7 @@ static void read_all(uint64_t pages)
 		CHECK_EQ(encl_read8(&e, 0, e.heap + i * ENCL_PAGE), mark(i));
 }
 
-TEST(more_than_the_epc)
+TEST_TIMEOUT(more_than_the_epc, 240)
 {
 	if (getenv("BY_DEVICE") && access("/dev/userfaultfd", R_OK | W_OK))
 		SKIP("/dev/userfaultfd is not for this user, or not there");
@@ -89,7 +89,7 @@ static void wait_room(uint64_t pages)
 	     (unsigned long long)pages);
 }
 
-TEST(a_full_backing_is_enomem)
+TEST_TIMEOUT(a_full_backing_is_enomem, 240)
 {
 	uint64_t max = backing_pages(), total = fill(&other);
 
@@ -129,7 +129,7 @@ static bool try_read(uint64_t page)
 	return true;
 }
 
-TEST(a_full_backing_loses_nothing)
+TEST_TIMEOUT(a_full_backing_loses_nothing, 240)
 {
 	uint64_t max = backing_pages(), total;
 

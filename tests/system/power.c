@@ -20,6 +20,7 @@
 #define HEAP_PAGES (HEAP / ENCL_PAGE)
 
 static struct encl e;
+static uint64_t eid; /* of it, where it matters */
 static siginfo_t seen;
 static greg_t regs[NGREG];
 static volatile sig_atomic_t signals;
@@ -81,17 +82,6 @@ static void suspend(void)
 	CHECK_EQ(machine_do("suspend", ""), 0);
 }
 
-/* The machine learns of an enclave's end a moment later. */
-static void wait_free(void)
-{
-	for (int i = 0; i < 500; i++) {
-		if (machine_epc("free") + machine_epc("poisoned") == machine_epc("total"))
-			return;
-		usleep(10000);
-	}
-	FAIL("pages are lost");
-}
-
 static void expect_lost(unsigned int tcs)
 {
 	struct encl_op o = encl_enter(&e, tcs, SGX_EENTER, OP_NOP, 0, 0, 0, 0);
@@ -149,7 +139,7 @@ TEST(a_suspend_loses_enclaves)
 	CHECK_EQ(encl_init(&e), -EINVAL);
 	use_another();
 	encl_free(&e);
-	wait_free();
+	machine_wait_free();
 }
 
 TEST(a_suspend_loses_half_an_enclave)
@@ -175,7 +165,7 @@ TEST(a_suspend_loses_half_an_enclave)
 	encl_map_all(&e);
 	encl_op(&e, 0, OP_NOP, 0, 0, 0, 0);
 	encl_free(&e);
-	wait_free();
+	machine_wait_free();
 }
 
 static uint64_t stop, inside;
@@ -218,7 +208,7 @@ TEST(a_suspend_with_a_thread_inside)
 	CHECK_EQ(o.run.exception_addr, encl_tcs(&e, 0));
 	use_another();
 	encl_free(&e);
-	wait_free();
+	machine_wait_free();
 }
 
 static void *spin_raw(void *arg)
@@ -247,7 +237,7 @@ TEST(a_suspend_with_a_thread_inside_without_the_vdso)
 	CHECK(regs[REG_ERR] & SGX_PF_SGX);
 	expect_lost(0);
 	encl_free(&e);
-	wait_free();
+	machine_wait_free();
 }
 
 static uint64_t mark(uint64_t page)
@@ -270,7 +260,7 @@ static void read_all(void)
 		CHECK_EQ(encl_read8(&e, 0, e.heap + i * ENCL_PAGE), mark(i));
 }
 
-TEST(a_suspend_with_pages_that_are_out)
+TEST_TIMEOUT(a_suspend_with_pages_that_are_out, 300)
 {
 	uint64_t refused = 0;
 	struct encl old;
@@ -294,11 +284,10 @@ TEST(a_suspend_with_pages_that_are_out)
 	/* The lost one is evicted for another, if it must. */
 	old = e;
 	build_large();
-	read_all();
 	encl_free(&old);
 	read_all();
 	encl_free(&e);
-	wait_free();
+	machine_wait_free();
 }
 
 static void *use_all(void *arg)
@@ -318,7 +307,7 @@ static void *use_all(void *arg)
 	}
 }
 
-TEST_TIMEOUT(suspends_while_pages_come_and_go, 240)
+TEST_TIMEOUT(suspends_while_pages_come_and_go, 300)
 {
 	for (int round = 0; round < 5; round++) {
 		pthread_t thread[2];
@@ -331,7 +320,7 @@ TEST_TIMEOUT(suspends_while_pages_come_and_go, 240)
 			CHECK_EQ(pthread_join(thread[i], NULL), 0);
 		encl_free(&e);
 	}
-	wait_free();
+	machine_wait_free();
 }
 
 /* --- memory errors ------------------------------------------------------------------------ */
@@ -351,11 +340,12 @@ TEST(poison_is_a_machine_check_for_whoever_touches_it)
 
 	handle_faults();
 	encl_build(&e, &(struct encl_opts){.nssa = 8});
+	eid = machine_eid(&e);
 	data = e.base + ENCL_DATA + 0x1000;
 	other = e.base + ENCL_DATA + 0x2000;
 	encl_write8(&e, 0, data, 1);
 	encl_write8(&e, 0, other, 2);
-	CHECK_EQ(machine_poison(&e, data + 8 - e.base), 0);
+	CHECK_EQ(machine_poison(eid, data + 8 - e.base), 0);
 	expect_mce(enter_for_signal(OP_READ8, data + 8), data);
 	expect_mce(enter_for_signal(OP_WRITE8, data), data);
 	expect_mce(raw_enter(0, OP_READ8, data, 0), data);
@@ -364,10 +354,10 @@ TEST(poison_is_a_machine_check_for_whoever_touches_it)
 	expect_mce(read_outside(data + 123, &byte), data);
 	/* that page and no other; poisoned when it comes back */
 	CHECK_EQ(encl_read8(&e, 0, other), 2);
-	CHECK_EQ(machine_poison(&e, data - e.base), 1);
+	CHECK_EQ(machine_poison(eid, data - e.base), 1);
 	CHECK_EQ(machine_epc("poisoned"), poisoned);
 	encl_free(&e);
-	wait_free();
+	machine_wait_free();
 	CHECK_EQ(machine_epc("poisoned"), poisoned + 1);
 }
 
@@ -378,24 +368,26 @@ TEST(poison_in_a_tcs_or_ssa)
 
 	handle_faults();
 	encl_build(&e, &(struct encl_opts){.tcs_count = 3});
-	CHECK_EQ(machine_poison(&e, encl_ssa(&e, 0, 0) - e.base), 0);
+	eid = machine_eid(&e);
+	CHECK_EQ(machine_poison(eid, encl_ssa(&e, 0, 0) - e.base), 0);
 	expect_mce(enter_for_signal(OP_NOP, 0), encl_ssa(&e, 0, 0));
 	expect_mce(raw_enter(0, OP_NOP, 0, 0), encl_ssa(&e, 0, 0));
-	CHECK_EQ(machine_poison(&e, encl_tcs(&e, 1) - e.base), 0);
+	CHECK_EQ(machine_poison(eid, encl_tcs(&e, 1) - e.base), 0);
 	expect_mce(raw_enter(1, OP_NOP, 0, 0), encl_tcs(&e, 1));
 	encl_op(&e, 2, OP_NOP, 0, 0, 0, 0);
 	encl_free(&e);
 
 	/* while a thread is inside by it */
 	encl_build(&e, &(struct encl_opts){0});
+	eid = machine_eid(&e);
 	__atomic_store_n(&stop, 0, __ATOMIC_SEQ_CST);
 	start_inside(&thread, spin, &o);
-	CHECK_EQ(machine_poison(&e, encl_tcs(&e, 0) - e.base), 0);
+	CHECK_EQ(machine_poison(eid, encl_tcs(&e, 0) - e.base), 0);
 	__atomic_store_n(&stop, 1, __ATOMIC_SEQ_CST);
 	CHECK_EQ(pthread_join(thread, NULL), 0);
 	expect_mce(enter_for_signal(OP_NOP, 0), encl_tcs(&e, 0));
 	encl_free(&e);
-	wait_free();
+	machine_wait_free();
 }
 
 TEST(poison_in_the_code_of_a_thread_inside)
@@ -405,34 +397,36 @@ TEST(poison_in_the_code_of_a_thread_inside)
 
 	handle_faults();
 	encl_build(&e, &(struct encl_opts){.tcs_count = 2});
+	eid = machine_eid(&e);
 	__atomic_store_n(&stop, 0, __ATOMIC_SEQ_CST);
 	start_inside(&thread, spin_raw, &sig);
 	/* one of the two */
 	for (uint64_t at = 0; at < ENCL_CODE_SIZE; at += ENCL_PAGE)
-		CHECK_EQ(machine_poison(&e, ENCL_CODE + at), 0);
+		CHECK_EQ(machine_poison(eid, ENCL_CODE + at), 0);
 	CHECK_EQ(pthread_join(thread, NULL), 0);
 	CHECK_EQ(sig, SIGBUS);
 	CHECK_EQ(seen.si_code, BUS_MCEERR_AR);
 	CHECK((uint64_t)seen.si_addr - e.base < ENCL_CODE_SIZE);
 	encl_free(&e);
-	wait_free();
+	machine_wait_free();
 }
 
-TEST(poison_where_pages_come_and_go)
+TEST_TIMEOUT(poison_where_pages_come_and_go, 300)
 {
 	uint64_t poisoned = machine_epc("poisoned"), hit = 0, evicted = 0, sick[8];
 	uint64_t first = HEAP_PAGES;
 
 	handle_faults();
 	build_large();
+	eid = machine_eid(&e);
 	/* The last are resident, mapped or parked; the first are out. */
-	CHECK_EQ(machine_poison(&e, e.size - ENCL_PAGE), 1);
+	CHECK_EQ(machine_poison(eid, e.size - ENCL_PAGE), 1);
 	for (uint64_t i = HEAP_PAGES; i-- > 0 && hit<8; i -= i> 16 ? 16 : i) {
-		if (!machine_poison(&e, e.heap + i * ENCL_PAGE - e.base))
+		if (!machine_poison(eid, e.heap + i * ENCL_PAGE - e.base))
 			sick[hit++] = i;
 	}
 	CHECK(hit);
-	evicted = machine_poison(&e, e.heap - e.base);
+	evicted = machine_poison(eid, e.heap - e.base);
 	if (!evicted)
 		first = 0;
 	for (uint64_t i = 0; i < HEAP_PAGES; i++) {
@@ -447,11 +441,11 @@ TEST(poison_where_pages_come_and_go)
 				   e.heap + i * ENCL_PAGE);
 	}
 	encl_free(&e);
-	wait_free();
+	machine_wait_free();
 	CHECK_EQ(machine_epc("poisoned"), poisoned + hit + !evicted);
 }
 
-TEST(poisoned_pages_are_never_used_again)
+TEST_TIMEOUT(poisoned_pages_are_never_used_again, 300)
 {
 	uint64_t poisoned = machine_epc("poisoned");
 
@@ -468,6 +462,6 @@ TEST(poisoned_pages_are_never_used_again)
 	build_large();
 	read_all();
 	encl_free(&e);
-	wait_free();
+	machine_wait_free();
 	CHECK_EQ(machine_epc("poisoned"), poisoned);
 }
