@@ -286,6 +286,39 @@ TEST(two_clients_share)
 	tear_down();
 }
 
+/*
+ * Another file is at the address when the daemon answers, as where a thread maps
+ * another enclave there while this one faults.  The page stays with its enclave.
+ */
+TEST(another_file_is_there)
+{
+	struct uffdio_register reg = {.mode = UFFDIO_REGISTER_MODE_MISSING |
+					      UFFDIO_REGISTER_MODE_MINOR | UFFDIO_REGISTER_MODE_WP};
+	int fd;
+
+	set_up();
+	fd = memfd_create("another", MFD_CLOEXEC);
+	CHECK_SYS(fd);
+	CHECK_SYS(ftruncate(fd, (off_t)encl.size));
+	CHECK(mmap(encl.base, encl.size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) ==
+	      encl.base);
+	reg.range.start = (uint64_t)(uintptr_t)encl.base;
+	reg.range.len = encl.size;
+	CHECK_SYS(ioctl(agent.uffd, UFFDIO_REGISTER, &reg));
+	for (uint64_t i = 0; i < PAGES; i++) {
+		/* given to the wrong file, or to nobody */
+		CHECK_EQ(enclave_fault(&agent, &encl, i, SGX_PF_U, PROT_READ | PROT_WRITE),
+			 PROTO_VERDICT_RETRY);
+	}
+	CHECK(mmap(encl.base, encl.size, PROT_NONE, MAP_SHARED | MAP_FIXED, encl.fd, 0) ==
+	      encl.base);
+	CHECK_SYS(ioctl(agent.uffd, UFFDIO_REGISTER, &reg));
+	CHECK_SYS(mprotect(encl.base, encl.size, PROT_READ | PROT_WRITE));
+	check_all(&encl);
+	close(fd);
+	tear_down();
+}
+
 /* --- inside -------------------------------------------------------------------------- */
 
 /* The limit is on pages of all enclaves together; what is put may be had again. */
