@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #ifndef UFFDIO_CONTINUE_MODE_WP
 #define UFFDIO_CONTINUE_MODE_WP ((uint64_t)1 << 1) /* Linux 6.4 */
@@ -274,6 +275,12 @@ static int grant_error(int ret)
 	}
 }
 
+/* Also where it is swapped out, which mincore() does not see.  The place is nobody else's. */
+static bool is_in_file(const struct enclave *e, uint64_t offset)
+{
+	return lseek(e->probe, (off_t)offset, SEEK_DATA) == (off_t)offset;
+}
+
 /* A page that is with the daemon goes back into the file, and into mm. */
 static int unpark(struct sgx_mm *mm, struct enclave *e, epc_slot_t slot, uint64_t addr, bool write)
 {
@@ -294,6 +301,13 @@ static int unpark(struct sgx_mm *mm, struct enclave *e, epc_slot_t slot, uint64_
 	}
 	if (ret)
 		return grant_error(ret);
+	/*
+	 * The COPY is for whatever file the process has mapped there.  Where one of
+	 * its threads has mapped another enclave meanwhile, that has got the page (as
+	 * one where none is, which goes as above), and the enclave still has not.
+	 */
+	if (mm->uffd >= 0 && !is_in_file(e, addr - e->base))
+		return -EAGAIN;
 	fault_point(e, FAULT_COPIED);
 	mem->page[slot] = (uintptr_t)in_file;
 	memory_wipe(e->machine, bytes);

@@ -99,6 +99,77 @@ TEST_TIMEOUT(threads_count, 120)
 	encl_free(&shared);
 }
 
+/*
+ * One page that is written without a pause, while others push it out: whatever is
+ * written between its write-protection and its way out would be lost.
+ */
+#define HOT_TOUCHES 3000u
+#define HOT_ADDS    20000u
+
+static struct pager pager;
+static uint64_t *added; /* by all; shared */
+
+static void *heat(void *arg)
+{
+	while (__atomic_load_n(&pager.touched, __ATOMIC_RELAXED) < HOT_TOUCHES) {
+		encl_op(&shared, (unsigned int)(uintptr_t)arg, OP_ADD, heap_page(&shared, 5), 0,
+			HOT_ADDS, 0);
+		__atomic_fetch_add(added, HOT_ADDS, __ATOMIC_RELAXED);
+	}
+	return NULL;
+}
+
+static void hot_build(void)
+{
+	added = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	CHECK(added != MAP_FAILED);
+	encl_build(&shared, &(struct encl_opts){PAGING_OPTS, .tcs_count = 3});
+}
+
+static void hot_check(void)
+{
+	pager_stop(&pager);
+	CHECK_EQ(touch(heap_page(&shared, 5)), *added);
+	CHECK_EQ(encl_read8(&shared, 0, heap_page(&shared, 5)), *added);
+	encl_free(&shared);
+	munmap(added, 4096);
+}
+
+TEST_TIMEOUT(hot_page_of_threads, 120)
+{
+	pthread_t thread[2];
+
+	hot_build();
+	pager_start(&pager, &shared);
+	for (uintptr_t k = 0; k < 2; k++)
+		CHECK_EQ(pthread_create(&thread[k], NULL, heat, (void *)k), 0);
+	for (unsigned int k = 0; k < 2; k++)
+		CHECK_EQ(pthread_join(thread[k], NULL), 0);
+	hot_check();
+}
+
+TEST_TIMEOUT(hot_page_of_processes, 120)
+{
+	pid_t pid[2];
+
+	hot_build();
+	for (uintptr_t k = 0; k < 2; k++) {
+		pid[k] = start();
+		if (!pid[k]) {
+			/* each with a pager of its own */
+			pager_start(&pager, &shared);
+			heat((void *)(k + 1));
+			pager_stop(&pager);
+			_exit(0);
+		}
+	}
+	pager_start(&pager, &shared);
+	heat((void *)0);
+	for (unsigned int k = 0; k < 2; k++)
+		expect_exit(pid[k], 0);
+	hot_check();
+}
+
 /* The stores of threads that are outside count as well: page tables are one process'. */
 TEST_TIMEOUT(inside_and_outside_count, 120)
 {
