@@ -71,7 +71,7 @@ struct ht_call {
 } __attribute__((aligned(64)));
 
 /* A step of splitmix64: Steele, Lea, Flood, "Fast splittable pseudorandom number generators" */
-static inline uint64_t ht_mix(uint64_t x)
+__attribute__((always_inline)) static inline uint64_t ht_mix(uint64_t x)
 {
 	x += 0x9e3779b97f4a7c15;
 	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
