@@ -21,6 +21,7 @@ static void __attribute__((noreturn)) usage(FILE *out, int status)
 	      "  --json        print JSON\n"
 	      "  --rounds N    measure each line N times, 1 to 101 (default 15)\n"
 	      "  --only TEXT   only the lines whose name has TEXT in it\n"
+	      "  --huge        also an EPC of 16 GiB (takes 24 GiB of memory)\n"
 	      "  --help        show this\n",
 	      out);
 	exit(status);
@@ -47,18 +48,24 @@ static void remove_folder(const char *folder)
 int main(int argc, char **argv)
 {
 	static const struct option longs[] = {
-		{"swsgx", required_argument, NULL, 'w'},   {"probe", required_argument, NULL, 'p'},
-		{"stamp", required_argument, NULL, 's'},   {"key", required_argument, NULL, 'k'},
-		{"project", required_argument, NULL, 'P'}, {"json", no_argument, NULL, 'j'},
-		{"rounds", required_argument, NULL, 'r'},  {"only", required_argument, NULL, 'o'},
-		{"help", no_argument, NULL, 'h'},	   {NULL, 0, NULL, 0},
+		{"swsgx", required_argument, NULL, 'w'},
+		{"probe", required_argument, NULL, 'p'},
+		{"stamp", required_argument, NULL, 's'},
+		{"key", required_argument, NULL, 'k'},
+		{"project", required_argument, NULL, 'P'},
+		{"json", no_argument, NULL, 'j'},
+		{"rounds", required_argument, NULL, 'r'},
+		{"only", required_argument, NULL, 'o'},
+		{"huge", no_argument, NULL, 'H'},
+		{"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0},
 	};
 	char folder[] = "/tmp/swsgx-bench-XXXXXX";
 	static struct table table;
 	struct programs p = {0};
 	const char *only = NULL;
 	unsigned rounds = 15;
-	bool json = false;
+	bool json = false, huge = false;
 	int c, ret;
 
 	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
@@ -87,6 +94,9 @@ int main(int argc, char **argv)
 		case 'o':
 			only = optarg;
 			break;
+		case 'H':
+			huge = true;
+			break;
 		case 'h':
 			usage(stdout, 0);
 		default:
@@ -106,6 +116,8 @@ int main(int argc, char **argv)
 		fprintf(stderr, "swsgx-bench: %s\n", strerror(-ret));
 		return 1;
 	}
+	bench_faults(&table, &p, rounds, only);
+	bench_sweeps(&table, &p, rounds, only, huge);
 	if (!only || strstr("swsgx run true", only))
 		bench_run_true(&table, &p, rounds);
 	if (!only || strstr("redis-server, SET and GET, a request", only))

@@ -11,7 +11,7 @@
 	.section .text.blob, "ax", @progbits
 	.balign	4096
 	.globl	blob_start, blob_end
-	.globl	blob_int, blob_mem, blob_avx2
+	.globl	blob_int, blob_mem, blob_avx2, blob_touch
 blob_start:
 	test	%rdi, %rdi
 	jz	1f
@@ -79,6 +79,27 @@ blob_avx2:
 	vpxor	%xmm1, %xmm0, %xmm0
 	vmovq	%xmm0, (%r8)
 	vzeroupper
+	ret
+
+/* A word of each page of a list (struct encl_touch) is read and written */
+	.balign	64
+blob_touch:
+	mov	(%rsi), %r9
+	mov	8(%rsi), %rsi
+	xor	%eax, %eax
+	.balign	32
+1:	mov	(%rsi), %ecx
+	mov	%ecx, %r10d
+	and	$63, %r10d		/* not all in one set of the cache */
+	shl	$6, %r10d
+	shl	$12, %rcx
+	add	%r9, %rcx
+	add	(%rcx, %r10), %rax
+	incq	(%rcx, %r10)
+	add	$4, %rsi
+	dec	%rdx
+	jnz	1b
+	mov	%rax, (%r8)
 	ret
 blob_end:
 	.balign	4096, 0

@@ -63,6 +63,47 @@ int child_start(struct child *c, const char *const *argv)
 }
 
 /**
+ * child_say() - ask for a measurement, and go on
+ * @c:	      probe
+ * @question: see probe.c
+ */
+void child_say(struct child *c, const char *question)
+{
+	fprintf(c->ask, "%s\n", question);
+	(void)fflush(c->ask);
+}
+
+/**
+ * child_hear() - its answer
+ * @c:	      probe
+ * @question: that it was asked
+ * @ns:	      answer
+ * @sum:      answer
+ * @why:      on failure, what it said
+ * @why_size: bytes there
+ *
+ * Return: it was measured
+ */
+bool child_hear(struct child *c, const char *question, double *ns, uint64_t *sum, char *why,
+		size_t why_size)
+{
+	unsigned long long checksum;
+	char line[128];
+
+	if (!fgets(line, sizeof(line), c->say)) {
+		snprintf(why, why_size, "%s: the program ended", question);
+		return false;
+	}
+	line[strcspn(line, "\n")] = '\0';
+	if (sscanf(line, "%lf %llu", ns, &checksum) != 2) {
+		snprintf(why, why_size, "%s: %s", question, line[0] ? line + 2 : "");
+		return false;
+	}
+	*sum = checksum;
+	return true;
+}
+
+/**
  * child_ask() - one measurement
  * @c:	      probe
  * @question: see probe.c
@@ -76,21 +117,8 @@ int child_start(struct child *c, const char *const *argv)
 bool child_ask(struct child *c, const char *question, double *ns, uint64_t *sum, char *why,
 	       size_t why_size)
 {
-	unsigned long long checksum;
-	char line[128];
-
-	fprintf(c->ask, "%s\n", question);
-	if (fflush(c->ask) || !fgets(line, sizeof(line), c->say)) {
-		snprintf(why, why_size, "%s: the program ended", question);
-		return false;
-	}
-	line[strcspn(line, "\n")] = '\0';
-	if (sscanf(line, "%lf %llu", ns, &checksum) != 2) {
-		snprintf(why, why_size, "%s: %s", question, line[0] ? line + 2 : "");
-		return false;
-	}
-	*sum = checksum;
-	return true;
+	child_say(c, question);
+	return child_hear(c, question, ns, sum, why, why_size);
 }
 
 /**

@@ -28,6 +28,9 @@ struct child {
 
 uint64_t now_ns(void);
 int child_start(struct child *c, const char *const *argv);
+void child_say(struct child *c, const char *question);
+bool child_hear(struct child *c, const char *question, double *ns, uint64_t *sum, char *why,
+		size_t why_size);
 bool child_ask(struct child *c, const char *question, double *ns, uint64_t *sum, char *why,
 	       size_t why_size);
 void child_end(struct child *c);

@@ -188,7 +188,23 @@ static int map(struct encl *e, uint64_t offset, uint64_t size, int prot)
 	return mmap(want, size, prot, MAP_SHARED | MAP_FIXED, e->fd, 0) == want ? 0 : -errno;
 }
 
-static int add_all(struct encl *e, const void *heap)
+/* Each piece of the heap starts with the same content */
+static int add_heap(struct encl *e, const void *src, size_t src_pages, size_t pages)
+{
+	int ret = 0;
+
+	for (size_t i = 0; i < pages && !ret; i += src_pages) {
+		size_t n = pages - i < src_pages ? pages - i : src_pages;
+		uint64_t offset = ENCL_HEAP_OFFSET + i * PAGE;
+
+		ret = encl_add(e, offset, src, n, SECINFO_DATA, false);
+		if (!ret)
+			encl_predict(e, offset, src, n, SECINFO_DATA, false);
+	}
+	return ret;
+}
+
+static int add_all(struct encl *e)
 {
 	static uint8_t zeros[SSA_COUNT * PAGE] __attribute__((aligned(4096)));
 	static struct sgx_tcs tcs __attribute__((aligned(4096)));
@@ -202,7 +218,6 @@ static int add_all(struct encl *e, const void *heap)
 		{TCS_OFFSET, &tcs, 1, SECINFO_TCS, true},
 		{SSA_OFFSET, zeros, SSA_COUNT, SECINFO_DATA, true},
 		{CODE_OFFSET, blob_start, 1, SECINFO_CODE, true},
-		{ENCL_HEAP_OFFSET, heap, ENCL_HEAP_SIZE / PAGE, SECINFO_DATA, false},
 	};
 
 	tcs.ossa = SSA_OFFSET;
@@ -223,25 +238,33 @@ static int add_all(struct encl *e, const void *heap)
 
 /**
  * encl_build() - the enclave with the code of blob.S and a heap
- * @e:	      filled in; AVX in XFRM where the machine offers it
- * @key_path: see encl_init()
- * @heap:     ENCL_HEAP_SIZE bytes, page-aligned, that the heap starts with
+ * @e:		filled in; AVX in XFRM where the machine offers it
+ * @key_path:	see encl_init()
+ * @src:	page-aligned, what the heap starts with, again and again
+ * @src_pages:	of it
+ * @heap_pages: of the heap
  *
  * Return: 0 or -errno
  */
-int encl_build(struct encl *e, const char *key_path, const void *heap)
+int encl_build(struct encl *e, const char *key_path, const void *src, size_t src_pages,
+	       size_t heap_pages)
 {
+	uint64_t size = 2 * ENCL_HEAP_OFFSET;
 	int ret;
 
 	enter_enclave = (vdso_sgx_enter_enclave_t)vdso_find("__vdso_sgx_enter_enclave");
 	if (!enter_enclave)
 		return -ENOSYS;
-	ret = encl_create(e, 2 * ENCL_HEAP_SIZE, 7);
+	while (size < ENCL_HEAP_OFFSET + heap_pages * PAGE)
+		size *= 2;
+	ret = encl_create(e, size, 7);
 	if (ret)
-		ret = encl_create(e, 2 * ENCL_HEAP_SIZE, 3);
+		ret = encl_create(e, size, 3);
 	if (ret)
 		return ret;
-	ret = add_all(e, heap);
+	ret = add_all(e);
+	if (!ret)
+		ret = add_heap(e, src, src_pages, heap_pages);
 	if (!ret)
 		ret = encl_init(e, key_path);
 	if (!ret)
@@ -251,7 +274,7 @@ int encl_build(struct encl *e, const char *key_path, const void *heap)
 	if (!ret)
 		ret = map(e, CODE_OFFSET, PAGE, PROT_READ | PROT_EXEC);
 	if (!ret)
-		ret = map(e, ENCL_HEAP_OFFSET, ENCL_HEAP_SIZE, PROT_READ | PROT_WRITE);
+		ret = map(e, ENCL_HEAP_OFFSET, heap_pages * PAGE, PROT_READ | PROT_WRITE);
 	if (ret)
 		encl_end(e);
 	return ret;

@@ -28,7 +28,17 @@ struct encl {
 	struct cpu_measure hash;
 };
 
-extern const uint8_t blob_start[], blob_end[], blob_int[], blob_mem[], blob_avx2[];
+/**
+ * struct encl_touch - what blob_touch works on
+ * @heap: address
+ * @page: numbers of pages there
+ */
+struct encl_touch {
+	uint64_t heap;
+	const uint32_t *page;
+};
+
+extern const uint8_t blob_start[], blob_end[], blob_int[], blob_mem[], blob_avx2[], blob_touch[];
 
 int encl_create(struct encl *e, uint64_t size, uint64_t xfrm);
 int encl_add(struct encl *e, uint64_t offset, const void *src, size_t pages, uint64_t secinfo,
@@ -37,7 +47,8 @@ void encl_predict(struct encl *e, uint64_t offset, const void *src, size_t pages
 		  bool measure);
 int encl_init(struct encl *e, const char *key_path);
 void encl_end(struct encl *e);
-int encl_build(struct encl *e, const char *key_path, const void *heap);
+int encl_build(struct encl *e, const char *key_path, const void *src, size_t src_pages,
+	       size_t heap_pages);
 int encl_shared(struct encl **ret_encl);
 int encl_enter(struct encl *e, const uint8_t *kernel, void *data, uint64_t rounds, uint64_t *sum);
 

@@ -66,16 +66,30 @@ static bool round_of(struct times *x, const struct programs *p, unsigned round)
 	       timed_true(&x->true_run[round], true_run);
 }
 
-static int machine_start(const struct programs *p, const char *epc, uint64_t *ret_ns)
+/**
+ * machine_start() - a machine that stays until machine_stop()
+ * @p:	    programs
+ * @name:   of it
+ * @epc:    its size
+ * @ret_ns: NULL, or how long it took
+ *
+ * Return: 0 or -errno
+ */
+int machine_start(const struct programs *p, const char *name, const char *epc, uint64_t *ret_ns)
 {
-	const char *const argv[] = {p->swsgx, "machine", "start", machine_name, "--epc", epc, NULL};
+	const char *const argv[] = {p->swsgx, "machine", "start", name, "--epc", epc, NULL};
 
 	return run_quiet(argv, ret_ns, NULL, NULL);
 }
 
-static void machine_stop(const struct programs *p)
+/**
+ * machine_stop() - whatever runs on it
+ * @p:	  programs
+ * @name: of it
+ */
+void machine_stop(const struct programs *p, const char *name)
 {
-	const char *const argv[] = {p->swsgx, "machine", "stop", machine_name, "--force", NULL};
+	const char *const argv[] = {p->swsgx, "machine", "stop", name, "--force", NULL};
 
 	(void)run_quiet(argv, NULL, NULL, NULL);
 }
@@ -112,7 +126,7 @@ void bench_run_true(struct table *t, const struct programs *p, unsigned rounds)
 
 	r->against = "true";
 	strcpy(added->note, "not measured");
-	if (machine_start(p, "128M", NULL)) {
+	if (machine_start(p, machine_name, "128M", NULL)) {
 		strcpy(r->note, "swsgx machine start failed");
 		return;
 	}
@@ -127,13 +141,19 @@ void bench_run_true(struct table *t, const struct programs *p, unsigned rounds)
 	added->figure = r->figure > r->baseline ? r->figure - r->baseline : 0;
 	phases(&x, rounds, added->note, sizeof(added->note));
 out:
-	machine_stop(p);
+	machine_stop(p, machine_name);
 }
 
-/* pid of the machine, from `swsgx machine list`; 0: none */
-static int machine_pid(const struct programs *p)
+/**
+ * machine_pid() - from `swsgx machine list`
+ * @p:	  programs
+ * @name: of a machine
+ *
+ * Return: its pid; 0: there is none
+ */
+int machine_pid(const struct programs *p, const char *name)
 {
-	char command[512], line[256], name[64];
+	char command[512], line[256], each[64];
 	int pid, found = 0;
 	FILE *f;
 
@@ -142,7 +162,7 @@ static int machine_pid(const struct programs *p)
 	if (!f)
 		return 0;
 	while (fgets(line, sizeof(line), f))
-		if (sscanf(line, "%63s pid %d", name, &pid) == 2 && !strcmp(name, machine_name))
+		if (sscanf(line, "%63s pid %d", each, &pid) == 2 && !strcmp(each, name))
 			found = pid;
 	pclose(f);
 	return found;
@@ -208,18 +228,18 @@ void bench_metadata(struct table *t, const struct programs *p)
 
 	r->sense = AT_MOST;
 	r->limit = 64 + 0.01 * 4096;
-	if (machine_start(p, "1G", NULL)) {
+	if (machine_start(p, machine_name, "1G", NULL)) {
 		strcpy(r->note, "swsgx machine start failed");
 		return;
 	}
-	pid = machine_pid(p);
+	pid = machine_pid(p, machine_name);
 	if (child_start(&c, argv)) {
 		strcpy(r->note, "swsgx run failed");
 	} else {
 		grow(r, &c, pid);
 		child_end(&c);
 	}
-	machine_stop(p);
+	machine_stop(p, machine_name);
 }
 
 /**
@@ -241,14 +261,15 @@ void bench_large(struct table *t, const struct programs *p, unsigned rounds)
 		for (unsigned large = 0; large < 2; large++) {
 			uint64_t ns;
 
-			if (machine_start(p, large ? "64G" : "128M", &ns)) {
+			if (machine_start(p, machine_name, large ? "64G" : "128M", &ns)) {
 				strcpy(r->note, "swsgx machine start failed");
 				strcpy(m->note, r->note);
 				return;
 			}
 			(large ? ready : small)[round] = (double)ns / 1e9;
-			memory[large] = memory_of(machine_pid(p), "smaps_rollup", "Anonymous");
-			machine_stop(p);
+			memory[large] = memory_of(machine_pid(p, machine_name), "smaps_rollup",
+						  "Anonymous");
+			machine_stop(p, machine_name);
 		}
 	}
 	r->figure = median(ready, rounds);

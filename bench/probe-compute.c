@@ -82,7 +82,7 @@ int encl_shared(struct encl **ret_encl)
 		return 0;
 	if (!heap)
 		return -ENOMEM;
-	ret = encl_build(&encl, probe_key, heap);
+	ret = encl_build(&encl, probe_key, heap, ENCL_HEAP_SIZE / PAGE, ENCL_HEAP_SIZE / PAGE);
 	return ret;
 }
 

@@ -128,25 +128,27 @@ int probe_add_one_measured(struct sample *s) { return add(s, true, 1); }
 
 /**
  * probe_grow() - an enclave that stays until the next call
- * @pages: of EPC, beside its SECS
+ * @pages: of EPC, beside its SECS; 0: none
  *
  * Return: 0 or -errno
  */
-int probe_grow(unsigned long pages)
+int probe_grow(uint64_t pages)
 {
 	static struct encl kept = {.fd = -1};
 	const uint8_t *src = source();
 	uint64_t size = 2 * PAGE;
 	int ret;
 
-	if (!src || !pages)
-		return -EINVAL;
+	if (!src)
+		return -ENOMEM;
 	while (size < pages * PAGE)
 		size *= 2;
 	if (kept.fd >= 0)
 		encl_end(&kept);
+	if (!pages)
+		return 0;
 	ret = encl_create(&kept, size, 3);
-	for (unsigned long i = 0; i < pages && !ret; i += ADD_PAGES_COUNT) {
+	for (uint64_t i = 0; i < pages && !ret; i += ADD_PAGES_COUNT) {
 		size_t n = pages - i < ADD_PAGES_COUNT ? pages - i : ADD_PAGES_COUNT;
 
 		ret = encl_add(&kept, i * PAGE, src, n, SECINFO_DATA, false);

@@ -8,7 +8,6 @@
 #include <linux/filter.h>
 #include <linux/futex.h>
 #include <linux/seccomp.h>
-#include <sched.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -109,15 +108,12 @@ int probe_sigsys(struct sample *s)
 	return ret;
 }
 
-/* Question and answer, each on its own cache line; and who sleeps on which */
-struct turns {
-	struct word {
-		uint32_t value;
-		uint32_t sleeps;
-	} __attribute__((aligned(64))) question, answer;
-};
-
-static void await(struct word *w, uint32_t value)
+/**
+ * word_await() - until the other end has said something
+ * @w:	   word in shared memory
+ * @value: what is awaited
+ */
+void word_await(struct word *w, uint32_t value)
 {
 	uint32_t now;
 
@@ -132,7 +128,12 @@ static void await(struct word *w, uint32_t value)
 	__atomic_store_n(&w->sleeps, 0, __ATOMIC_SEQ_CST);
 }
 
-static void post(struct word *w, uint32_t value)
+/**
+ * word_post() - say something to the other end
+ * @w:	   word in shared memory
+ * @value: what
+ */
+void word_post(struct word *w, uint32_t value)
 {
 	__atomic_store_n(&w->value, value, __ATOMIC_SEQ_CST);
 	if (__atomic_load_n(&w->sleeps, __ATOMIC_SEQ_CST))
@@ -142,14 +143,20 @@ static void post(struct word *w, uint32_t value)
 static void __attribute__((noreturn)) answer_turns(struct turns *t)
 {
 	for (uint32_t i = 1; i <= BATCHES * TURNS; i++) {
-		await(&t->question, i);
-		post(&t->answer, i);
+		word_await(&t->question, i);
+		word_post(&t->answer, i);
 	}
 	_exit(0);
 }
 
-/* Beside each other, or the scheduler decides what is measured; with one CPU it does */
-static void pin(const cpu_set_t *allowed, unsigned skip)
+/**
+ * pin() - run on one CPU
+ *
+ * Beside each other, or the scheduler decides what is measured; with one CPU it does.
+ * @allowed: of this process
+ * @skip:    so many of these
+ */
+void pin(const cpu_set_t *allowed, unsigned skip)
 {
 	cpu_set_t one;
 
@@ -192,8 +199,8 @@ int probe_shm(struct sample *s)
 	for (uint32_t i = 1; i <= BATCHES * TURNS; i++) {
 		if (i % TURNS == 1)
 			start = now_ns();
-		post(&t->question, i);
-		await(&t->answer, i);
+		word_post(&t->question, i);
+		word_await(&t->answer, i);
 		if (i % TURNS == 0)
 			batch_end(s, start, TURNS);
 	}

@@ -4,7 +4,12 @@
  * standard input, and answers with a line:
  *
  *	NAME		-> NANOSECONDS-EACH CHECKSUM, or "- REASON"
- *	grow PAGES	-> 0 0 when an enclave of so many pages stands
+ *	grow PAGES	   an enclave of so many pages stays until the next one
+ *	heap PAGES	   one with such a heap stays until the next one, for:
+ *	touch FIRST COUNT  its pages, one after another
+ *	trace KIND SEED	   from here a sequence of pages (trace.h) is touched by:
+ *	walk COUNT	   the next of it
+ *	race MS		   its pages, one after another, for some time
  *
  * The same program runs bare and under `swsgx run`; whoever asks takes turns.
  */
@@ -13,7 +18,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 const char *probe_key;
@@ -46,16 +50,38 @@ static const struct {
 	{"thread", probe_thread},
 	{"handler", probe_handler},
 	{"echo", probe_echo},
+	{"sigbus", probe_sigbus},
+	{"copy", probe_copy},
+	{"gcm", probe_gcm},
+	{"evict", probe_evict},
+	{"fault", probe_fault},
 };
+
+static int answer_numbers(const char *line, struct sample *s)
+{
+	uint64_t a, b;
+
+	if (sscanf(line, "grow %" SCNu64, &a) == 1)
+		return probe_grow(a);
+	if (sscanf(line, "heap %" SCNu64, &a) == 1)
+		return probe_heap(a);
+	if (sscanf(line, "touch %" SCNu64 " %" SCNu64, &a, &b) == 2)
+		return probe_touch(s, a, b);
+	if (sscanf(line, "trace %" SCNu64 " %" SCNu64, &a, &b) == 2)
+		return probe_trace(a, b);
+	if (sscanf(line, "walk %" SCNu64, &a) == 1)
+		return probe_walk(s, a);
+	if (sscanf(line, "race %" SCNu64, &a) == 1)
+		return probe_race(s, a);
+	return -EINVAL;
+}
 
 static int answer(const char *line, struct sample *s)
 {
-	if (!strncmp(line, "grow ", 5))
-		return probe_grow(strtoul(line + 5, NULL, 10));
 	for (size_t i = 0; i < sizeof(probes) / sizeof(probes[0]); i++)
 		if (!strcmp(line, probes[i].name))
 			return probes[i].run(s);
-	return -EINVAL;
+	return answer_numbers(line, s);
 }
 
 int main(int argc, char **argv)

@@ -3,6 +3,7 @@
 #ifndef BENCH_PROBE_H
 #define BENCH_PROBE_H
 
+#include <sched.h>
 #include <stdint.h>
 #include <time.h>
 
@@ -18,6 +19,20 @@ struct sample {
 	double ns;
 	uint64_t sum;
 };
+
+/* In shared memory: what one end says to the other, and whether that sleeps on it */
+struct word {
+	uint32_t value;
+	uint32_t sleeps;
+} __attribute__((aligned(64)));
+
+struct turns {
+	struct word question, answer;
+};
+
+void word_await(struct word *w, uint32_t value);
+void word_post(struct word *w, uint32_t value);
+void pin(const cpu_set_t *allowed, unsigned skip);
 
 /* Of the command line */
 extern const char *probe_key;
@@ -68,7 +83,18 @@ int probe_thread(struct sample *s);
 int probe_handler(struct sample *s);
 int probe_echo(struct sample *s);
 
-/* Not timed: adds pages and holds them until the next question */
-int probe_grow(unsigned long pages);
+int probe_sigbus(struct sample *s);
+int probe_copy(struct sample *s);
+int probe_gcm(struct sample *s);
+int probe_evict(struct sample *s);
+int probe_fault(struct sample *s);
+
+/* With numbers in the question, see probe.c */
+int probe_grow(uint64_t pages);
+int probe_heap(uint64_t pages);
+int probe_touch(struct sample *s, uint64_t first, uint64_t count);
+int probe_trace(uint64_t kind, uint64_t seed);
+int probe_walk(struct sample *s, uint64_t count);
+int probe_race(struct sample *s, uint64_t ms);
 
 #endif

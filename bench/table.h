@@ -32,7 +32,7 @@ struct row {
 	char note[160];
 };
 
-#define ROWS_MAX 40
+#define ROWS_MAX 48
 
 struct table {
 	struct row row[ROWS_MAX];
