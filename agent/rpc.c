@@ -35,7 +35,8 @@
 #define MSG_CMSG_CLOEXEC 0x40000000
 #define MSG_NOSIGNAL	 0x4000
 #define SPIN_ROUNDS	 2000
-#define SPIN_WOKEN	 500 /* the daemon slept: it may want this very CPU */
+#define SPIN_WOKEN	 3000 /* the daemon slept: that takes longer */
+#define SPIN_YIELD	 500 /* from here on it may be this very CPU that it wants */
 #define SPIN_MOVING	 20000 /* it goes to another CPU */
 #define SPIN_PAGE	 150 /* more for each page of a piece, with yields */
 #define CPUNODE_SEG	 0x7b /* its limit has the number of the CPU, as for the vDSO */
@@ -444,7 +445,7 @@ static bool wait_done(struct proto_slot *slot, uint32_t spins)
 			return true;
 		__builtin_ia32_pause();
 		/* a long wait: the CPU may be wanted, by the daemon above all */
-		if (i > SPIN_WOKEN && i % 32 == 0)
+		if (i > SPIN_YIELD && i % 32 == 0)
 			sys0(__NR_sched_yield);
 	}
 	for (;;) {

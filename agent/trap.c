@@ -90,6 +90,25 @@ static bool own_fault(struct agent_thread *t, agent_ucontext *uc, int sig,
 }
 
 /*
+ * The most frequent trap of an enclave that is larger than the EPC: an access to a page
+ * that is out.  The daemon brings it, and the access is run again; nothing has
+ * happened, so that none of the stages has anything to do.
+ */
+static bool soft_fault(struct agent_thread *t, agent_ucontext *uc, int sig,
+		       const agent_siginfo *info)
+{
+	struct sigcontext_64 *regs = UC_REGS(uc);
+	uint32_t error_code = (uint32_t)regs->err;
+
+	if (sig != SIGBUS || info->si_code <= 0 || agent_in_text(regs->ip) ||
+	    !is_page_fault(sig, info, regs) ||
+	    encl_fault(t, uc, sig, regs->cr2, &error_code, t->lp.tcs != NULL) != FAULT_RETRY)
+		return false;
+	t->enter_frame = NULL;
+	return true;
+}
+
+/*
  * Not made by the processor: sent by someone, or one of the kernel's asynchronous
  * signals, whose si_code may be above 0 (SIGALRM of a timer, SIGCHLD, SIGIO).
  */
@@ -272,6 +291,9 @@ struct agent_thread *agent_signal(int sig, agent_siginfo *info, agent_ucontext *
 	}
 	if (!is_nested(uc))
 		t->dying = 0; /* it did not: the first process of a namespace */
+	/* before the mask is changed, which takes a system call */
+	if (soft_fault(t, uc, sig, info))
+		return t;
 	/*
 	 * The kernel blocks the two while their handler runs, so that senders can
 	 * nest it once and no deeper.  The outermost may itself fault (copy.S).
@@ -299,6 +321,8 @@ void agent_signal_tail(struct agent_thread *t, agent_ucontext *uc)
 	sig_settle(t);
 	if (!sig_ready(t) || t->dying)
 		return;
+	/* not yet, if this is a soft fault's: what follows may itself fault (copy.S) */
+	sig_unblock_faults(t);
 	/* a thread that was entering, or has just entered, leaves again */
 	if (agent_in_text(UC_REGS(uc)->ip) && !enter_rollback(t, uc))
 		agent_panic(AGENT_PANIC_NESTED, UC_REGS(uc)->ip);

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "crypto/crypto.h"
 #include "epcm.h"
 #include "keys.h"
 #include "secs.h"
@@ -28,9 +29,16 @@ void cpu_package_init(struct cpu_package *pkg, const struct cpu_config *config,
 	if (config->flc)
 		pkg->feature_control |= SGX_FEATURE_CONTROL_LC;
 	cpu_power_loss(pkg, boot_random);
+	pkg->gcm = crypto_gcm_new();
 	pkg->next_version = 1;
 	pkg->next_eid = 1;
 	pkg->broken = NULL;
+}
+
+void cpu_package_exit(struct cpu_package *pkg)
+{
+	crypto_gcm_free(pkg->gcm);
+	pkg->gcm = NULL;
 }
 
 void cpu_epc_lose(struct cpu_package *pkg, epc_slot_t slot)

@@ -32,8 +32,8 @@ int paging_seal(const struct cpu_package *pkg, const struct paging_header *heade
 	uint8_t iv[CRYPTO_GCM_IV_SIZE];
 
 	iv_of(iv, version);
-	return crypto_gcm_seal(pkg->paging_key, iv, header, sizeof(*header), page, SGX_PAGE_SIZE,
-			       sealed, mac);
+	return crypto_gcm_seal(pkg->gcm, pkg->paging_key, iv, header, sizeof(*header), page,
+			       SGX_PAGE_SIZE, sealed, mac);
 }
 
 /**
@@ -49,8 +49,8 @@ int paging_open(const struct cpu_package *pkg, const struct paging_header *heade
 	uint8_t iv[CRYPTO_GCM_IV_SIZE];
 
 	iv_of(iv, version);
-	return crypto_gcm_open(pkg->paging_key, iv, header, sizeof(*header), sealed, SGX_PAGE_SIZE,
-			       page, mac);
+	return crypto_gcm_open(pkg->gcm, pkg->paging_key, iv, header, sizeof(*header), sealed,
+			       SGX_PAGE_SIZE, page, mac);
 }
 
 /**

@@ -30,9 +30,9 @@
  * that a program needs between two calls in a row, some microseconds.  Fewer where
  * that was in vain; but when the ring came soon after, it was only too short.
  */
-#define SPIN_MAX 1024u
+#define SPIN_MAX 4096u
 #define SPIN_MIN 8u
-#define SOON_NS	 50000
+#define SOON_NS	 200000
 
 /* Calls that both ends make on one CPU before the service thread leaves it */
 #define PATIENCE_MIN 2u

@@ -264,6 +264,7 @@ void machine_exit(struct machine *m)
 	}
 	if (m->sgx)
 		sgx_exit(m->sgx);
+	cpu_package_exit(&m->pkg);
 	memory_exit(m);
 	if (m->epcm)
 		munmap(m->epcm, m->pkg.epc_pages * sizeof(*m->epcm));

@@ -209,17 +209,6 @@ static int fill_private(struct machine *m, epc_slot_t slot, const void *src)
 }
 
 /**
- * memory_wipe() - a private page is needed no more
- * @m:		machine
- * @page:	from its pool
- */
-void memory_wipe(struct machine *m, void *page)
-{
-	explicit_bzero(page, SGX_PAGE_SIZE);
-	pool_put(&m->memory.pool, page);
-}
-
-/**
  * memory_file_page() - put a page into an enclave's file
  * @m:		machine
  * @dst:	where it is in the daemon's mapping
@@ -315,7 +304,7 @@ static void memory_drop(void *ctx, epc_slot_t slot)
 	if (page & EPC_PRIVATE) {
 		if (e)
 			fault_point(e, FAULT_EWB_DROP);
-		memory_wipe(m, (void *)(page & ~EPC_PRIVATE));
+		pool_put(&m->memory.pool, (void *)(page & ~EPC_PRIVATE));
 		return;
 	}
 	/* at an enclave's end its file goes whole, and nobody maps it */

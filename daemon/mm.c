@@ -310,7 +310,7 @@ static int unpark(struct sgx_mm *mm, struct enclave *e, epc_slot_t slot, uint64_
 		return -EAGAIN;
 	fault_point(e, FAULT_COPIED);
 	mem->page[slot] = (uintptr_t)in_file;
-	memory_wipe(e->machine, bytes);
+	pool_put(&mem->pool, bytes);
 	return 0;
 }
 

@@ -29,7 +29,7 @@
 #include <sys/mman.h>
 #include <sys/uio.h>
 
-#define RUN_MAX 32u
+#define RUN_MAX 128u
 
 /* --- who may have PTEs ---------------------------------------------------------------- */
 
@@ -187,7 +187,7 @@ static void park_file_pages(struct enclave *e, struct sgx_park *pages, unsigned 
 undo:
 	/* Those that were protected are granted again when they are written. */
 	while (have)
-		memory_wipe(m, iov[--have].iov_base);
+		pool_put(&m->memory.pool, iov[--have].iov_base);
 }
 
 static void sort_by_address(struct sgx_park *pages, unsigned int count)

@@ -16,6 +16,11 @@
 #include <string.h>
 #include <sys/mman.h>
 
+/* Linux 5.14; not in all headers */
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
 #define CHUNK_SIZE	 (2ul << 20)
 #define CHUNK_PCMDS	 1u /* page of the first PCMD */
 #define CHUNK_PCMD_PAGES 16u
@@ -25,8 +30,12 @@ _Static_assert((CHUNK_PAGES + CHUNK_FIRST) * sizeof(struct sgx_pcmd) <=
 		       CHUNK_PCMD_PAGES * SGX_PAGE_SIZE,
 	       "a PCMD for each page");
 
+#define POPULATE 16u /* pages that are had of the system at a time */
+
 struct pool_chunk {
 	struct pool_chunk *next, **pprev; /* with free pages; pprev NULL: none is */
+	uint32_t fresh; /* pages of the chunk from here on were never had */
+	uint32_t used; /* that are the callers' */
 	uint32_t free_count;
 	uint16_t free[CHUNK_PAGES]; /* pages of the chunk; the first free_count */
 };
@@ -80,10 +89,7 @@ static struct pool_chunk *new_chunk(struct pool *pool)
 	/* a huge page would be all there at the first touch */
 	(void)madvise(chunk, CHUNK_SIZE, MADV_NOHUGEPAGE);
 	(void)madvise(chunk, CHUNK_SIZE, MADV_DONTDUMP);
-	/* the lowest first */
-	for (unsigned i = 0; i < CHUNK_PAGES; i++)
-		chunk->free[i] = (uint16_t)(CHUNK_FIRST + CHUNK_PAGES - 1 - i);
-	chunk->free_count = CHUNK_PAGES;
+	chunk->fresh = CHUNK_FIRST;
 	link_chunk(pool, chunk);
 	pool->chunks++;
 	pool->spare++;
@@ -93,6 +99,25 @@ static struct pool_chunk *new_chunk(struct pool *pool)
 static struct pool_chunk *chunk_of(const void *page)
 {
 	return (void *)((uintptr_t)page & ~(CHUNK_SIZE - 1));
+}
+
+/* The last one that was given back, which is in the caches, or one that is fresh */
+static size_t take_page(struct pool_chunk *chunk)
+{
+	size_t page;
+
+	if (chunk->free_count)
+		return chunk->free[--chunk->free_count];
+	page = chunk->fresh++;
+	/* some at once: a fault each would cost more than what is done with a page */
+	if ((page - CHUNK_FIRST) % POPULATE == 0) {
+		size_t count = CHUNK_FIRST + CHUNK_PAGES - page;
+
+		(void)madvise((uint8_t *)chunk + page * SGX_PAGE_SIZE,
+			      (count < POPULATE ? count : POPULATE) * SGX_PAGE_SIZE,
+			      MADV_POPULATE_WRITE);
+	}
+	return page;
 }
 
 /**
@@ -109,9 +134,9 @@ void *pool_get(struct pool *pool)
 	pthread_mutex_lock(&pool->lock);
 	chunk = pool->partly ? pool->partly : new_chunk(pool);
 	if (chunk) {
-		pool->spare -= chunk->free_count == CHUNK_PAGES;
-		page = (uint8_t *)chunk + chunk->free[--chunk->free_count] * SGX_PAGE_SIZE;
-		if (!chunk->free_count)
+		pool->spare -= !chunk->used;
+		page = (uint8_t *)chunk + take_page(chunk) * SGX_PAGE_SIZE;
+		if (++chunk->used == CHUNK_PAGES)
 			unlink_chunk(chunk);
 		pool->used++;
 	}
@@ -129,12 +154,12 @@ void pool_put(struct pool *pool, void *page)
 	struct pool_chunk *chunk = chunk_of(page);
 
 	pthread_mutex_lock(&pool->lock);
-	if (!chunk->free_count)
+	if (chunk->used-- == CHUNK_PAGES)
 		link_chunk(pool, chunk);
 	chunk->free[chunk->free_count++] =
 		(uint16_t)(((uintptr_t)page & (CHUNK_SIZE - 1)) / SGX_PAGE_SIZE);
 	pool->used--;
-	if (chunk->free_count == CHUNK_PAGES && pool->spare++) {
+	if (!chunk->used && pool->spare++) {
 		unlink_chunk(chunk);
 		pool->chunks--;
 		pool->spare--;

@@ -12,9 +12,9 @@
 #include "encl.h"
 
 #define SGX_NR_TO_SCAN 16 /* pages of a batch, as upstream */
-#define SGX_PARK_RUN   32 /* that the host is asked for at a time */
-#define SGX_PARK_MAX   128 /* parked at most in one pass */
+#define SGX_PARK_MAX   128 /* parked at most in one pass, and asked of the host at a time */
 #define SGX_SKIP       2 /* passes that a page in use is left alone */
+#define SGX_PASSES     16 /* at most in a row, where pages prove to be in use */
 
 /* --- the FIFOs; all under sgx_epc.lock -------------------------------------------- */
 
@@ -193,7 +193,7 @@ static uint64_t park_target(const struct sgx_epc *epc)
  * have proved to be in use go to the end of the list.
  * @scan: pages that may be looked at; what is left of them
  */
-static unsigned int take_run(struct sgx_epc *epc, struct sgx_park run[SGX_PARK_RUN], uint64_t *scan,
+static unsigned int take_run(struct sgx_epc *epc, struct sgx_park run[SGX_PARK_MAX], uint64_t *scan,
 			     unsigned int max)
 {
 	struct sgx_epc_fifo *fifo = &epc->fifo[SGX_EPC_MAPPED];
@@ -201,8 +201,6 @@ static unsigned int take_run(struct sgx_epc *epc, struct sgx_park run[SGX_PARK_R
 	uint64_t target = park_target(epc), parked;
 	unsigned int count = 0;
 
-	if (max > SGX_PARK_RUN)
-		max = SGX_PARK_RUN;
 	pthread_mutex_lock(&epc->lock);
 	parked = epc->fifo[SGX_EPC_PARKED].count;
 	while (*scan && fifo->head && count < max && parked + count < target) {
@@ -238,21 +236,31 @@ static unsigned int age(struct sgx_subsystem *sgx, struct sgx_park *run, unsigne
 	return parked;
 }
 
-static void refill(struct sgx_subsystem *sgx)
+/*
+ * Park more, once enough have gone from the list that it is worth it: taking pages out
+ * of sight costs by the call, and the flush of TLBs, more than by the page.
+ * Return: whether any is parked now that was not.
+ */
+static bool refill(struct sgx_subsystem *sgx)
 {
-	struct sgx_park run[SGX_PARK_RUN];
+	struct sgx_park run[SGX_PARK_MAX];
+	uint64_t scan, target = park_target(&sgx->epc), room;
 	unsigned int parked = 0, count;
-	uint64_t scan;
 
 	pthread_mutex_lock(&sgx->epc.lock);
 	scan = sgx->epc.fifo[SGX_EPC_MAPPED].count;
+	room = sgx->epc.fifo[SGX_EPC_PARKED].count;
+	room = room < target ? target - room : 0;
 	pthread_mutex_unlock(&sgx->epc.lock);
+	if (room < SGX_PARK_MAX && room < target / 4 + 1)
+		return false;
 	while (parked < SGX_PARK_MAX) {
 		count = take_run(&sgx->epc, run, &scan, SGX_PARK_MAX - parked);
 		if (!count)
 			break;
 		parked += age(sgx, run, count);
 	}
+	return parked;
 }
 
 /*
@@ -269,9 +277,12 @@ static unsigned int batch_size(struct sgx_epc *epc)
 	return wanted < SGX_NR_TO_SCAN ? (unsigned int)wanted : SGX_NR_TO_SCAN;
 }
 
-/* Take up to a batch of parked pages and block them.  Return: how many. */
+/*
+ * Take up to a batch of parked pages and block them.  Return: how many; @progress: some
+ * were taken, though they may be in use.
+ */
 static unsigned int block_batch(struct sgx_subsystem *sgx, struct sgx_victim batch[SGX_NR_TO_SCAN],
-				bool *nomem)
+				bool *progress, bool *nomem)
 {
 	unsigned int count = 0, size = batch_size(&sgx->epc);
 
@@ -282,6 +293,7 @@ static unsigned int block_batch(struct sgx_subsystem *sgx, struct sgx_victim bat
 		v->slot = take_oldest(&sgx->epc, SGX_EPC_PARKED);
 		if (v->slot == EPC_SLOT_NONE)
 			break;
+		*progress = true;
 		v->consumer = sgx_epc_page(&sgx->epc, v->slot)->owner;
 		ret = v->consumer->ops->block(v->consumer, v);
 		count += !ret;
@@ -294,16 +306,18 @@ static unsigned int block_batch(struct sgx_subsystem *sgx, struct sgx_victim bat
 static unsigned int reclaim_pages(struct sgx_subsystem *sgx)
 {
 	struct sgx_victim batch[SGX_NR_TO_SCAN];
-	unsigned int count, freed = 0;
+	unsigned int count, freed = 0, idle = 0;
 	bool nomem = false;
 
 	/* All may be ones that were used of late: they are skipped so many times. */
-	for (unsigned int i = 0; i <= SGX_SKIP && !freed && !nomem; i++) {
-		refill(sgx);
-		count = block_batch(sgx, batch, &nomem);
+	for (unsigned int i = 0; i < SGX_PASSES && idle <= SGX_SKIP && !freed && !nomem; i++) {
+		bool progress = refill(sgx);
+
+		count = block_batch(sgx, batch, &progress, &nomem);
 		for (unsigned int v = 0; v < count; v++)
 			batch[v].consumer->ops->write_back(batch[v].consumer, &batch[v]);
 		freed += count;
+		idle += !progress;
 	}
 	return freed;
 }

@@ -26,18 +26,21 @@ void crypto_cmac(const uint8_t key[CRYPTO_AES_KEY_SIZE], const void *data, size_
 		 uint8_t mac[CRYPTO_AES_KEY_SIZE]);
 
 /*
- * AES-128-GCM with a 96-bit IV and a 128-bit tag.  open() writes @out only as
+ * AES-128-GCM with a 96-bit IV and a 128-bit tag.  @gcm: from crypto_gcm_new(), any
+ * number of threads at a time; NULL works as well, slower.  open() writes @out only as
  * scratch where the tag is wrong: throw it away then.
  * Return: 0; -1 where libcrypto has no memory; open(): 1 where the tag is wrong.
  */
+const void *crypto_gcm_new(void); /* NULL: without memory */
+void crypto_gcm_free(const void *gcm);
 #define CRYPTO_GCM_IV_SIZE  12
 #define CRYPTO_GCM_TAG_SIZE 16
-int crypto_gcm_seal(const uint8_t key[CRYPTO_AES_KEY_SIZE], const uint8_t iv[CRYPTO_GCM_IV_SIZE],
-		    const void *aad, size_t aad_size, const void *in, size_t size, void *out,
-		    uint8_t tag[CRYPTO_GCM_TAG_SIZE]);
-int crypto_gcm_open(const uint8_t key[CRYPTO_AES_KEY_SIZE], const uint8_t iv[CRYPTO_GCM_IV_SIZE],
-		    const void *aad, size_t aad_size, const void *in, size_t size, void *out,
-		    const uint8_t tag[CRYPTO_GCM_TAG_SIZE]);
+int crypto_gcm_seal(const void *gcm, const uint8_t key[CRYPTO_AES_KEY_SIZE],
+		    const uint8_t iv[CRYPTO_GCM_IV_SIZE], const void *aad, size_t aad_size,
+		    const void *in, size_t size, void *out, uint8_t tag[CRYPTO_GCM_TAG_SIZE]);
+int crypto_gcm_open(const void *gcm, const uint8_t key[CRYPTO_AES_KEY_SIZE],
+		    const uint8_t iv[CRYPTO_GCM_IV_SIZE], const void *aad, size_t aad_size,
+		    const void *in, size_t size, void *out, const uint8_t tag[CRYPTO_GCM_TAG_SIZE]);
 
 /* An RSA-3072 public key with exponent 3, a signature and its helpers; little-endian. */
 struct crypto_rsa {

@@ -9,7 +9,17 @@
 
 #define INT(size) ((int)(size))
 
-static EVP_CIPHER_CTX *gcm_begin(const uint8_t key[CRYPTO_AES_KEY_SIZE],
+const void *crypto_gcm_new(void)
+{
+	return EVP_CIPHER_fetch(NULL, "AES-128-GCM", NULL);
+}
+
+void crypto_gcm_free(const void *gcm)
+{
+	EVP_CIPHER_free((EVP_CIPHER *)(uintptr_t)gcm);
+}
+
+static EVP_CIPHER_CTX *gcm_begin(const void *gcm, const uint8_t key[CRYPTO_AES_KEY_SIZE],
 				 const uint8_t iv[CRYPTO_GCM_IV_SIZE], const void *aad,
 				 size_t aad_size, int encrypt)
 {
@@ -17,18 +27,20 @@ static EVP_CIPHER_CTX *gcm_begin(const uint8_t key[CRYPTO_AES_KEY_SIZE],
 	int n;
 
 	/* 96 bits is the IV's size by default */
-	if (ctx && EVP_CipherInit_ex(ctx, EVP_aes_128_gcm(), NULL, key, iv, encrypt) == 1 &&
+	if (!gcm)
+		gcm = EVP_aes_128_gcm(); /* which is looked up each time */
+	if (ctx && EVP_CipherInit_ex(ctx, gcm, NULL, key, iv, encrypt) == 1 &&
 	    EVP_CipherUpdate(ctx, NULL, &n, aad, INT(aad_size)) == 1)
 		return ctx;
 	EVP_CIPHER_CTX_free(ctx);
 	return NULL;
 }
 
-int crypto_gcm_seal(const uint8_t key[CRYPTO_AES_KEY_SIZE], const uint8_t iv[CRYPTO_GCM_IV_SIZE],
-		    const void *aad, size_t aad_size, const void *in, size_t size, void *out,
-		    uint8_t tag[CRYPTO_GCM_TAG_SIZE])
+int crypto_gcm_seal(const void *gcm, const uint8_t key[CRYPTO_AES_KEY_SIZE],
+		    const uint8_t iv[CRYPTO_GCM_IV_SIZE], const void *aad, size_t aad_size,
+		    const void *in, size_t size, void *out, uint8_t tag[CRYPTO_GCM_TAG_SIZE])
 {
-	EVP_CIPHER_CTX *ctx = gcm_begin(key, iv, aad, aad_size, 1);
+	EVP_CIPHER_CTX *ctx = gcm_begin(gcm, key, iv, aad, aad_size, 1);
 	int n, ret = -1;
 
 	if (ctx && EVP_CipherUpdate(ctx, out, &n, in, INT(size)) == 1 &&
@@ -39,11 +51,11 @@ int crypto_gcm_seal(const uint8_t key[CRYPTO_AES_KEY_SIZE], const uint8_t iv[CRY
 	return ret;
 }
 
-int crypto_gcm_open(const uint8_t key[CRYPTO_AES_KEY_SIZE], const uint8_t iv[CRYPTO_GCM_IV_SIZE],
-		    const void *aad, size_t aad_size, const void *in, size_t size, void *out,
-		    const uint8_t tag[CRYPTO_GCM_TAG_SIZE])
+int crypto_gcm_open(const void *gcm, const uint8_t key[CRYPTO_AES_KEY_SIZE],
+		    const uint8_t iv[CRYPTO_GCM_IV_SIZE], const void *aad, size_t aad_size,
+		    const void *in, size_t size, void *out, const uint8_t tag[CRYPTO_GCM_TAG_SIZE])
 {
-	EVP_CIPHER_CTX *ctx = gcm_begin(key, iv, aad, aad_size, 0);
+	EVP_CIPHER_CTX *ctx = gcm_begin(gcm, key, iv, aad, aad_size, 0);
 	int n, ret = -1;
 
 	if (ctx && EVP_CipherUpdate(ctx, out, &n, in, INT(size)) == 1 &&

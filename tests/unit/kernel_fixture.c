@@ -472,6 +472,7 @@ const struct sgx_host_ops *kfx_host_ops(void)
 void kfx_free(struct kfx *k)
 {
 	sgx_exit(k->sgx);
+	cpu_package_exit(&k->pkg);
 	kfx_call_exit(&k->call);
 	free(k->granted);
 	free(k->where);

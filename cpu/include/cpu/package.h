@@ -131,6 +131,7 @@ struct cpu_package {
 	uint8_t owner_epoch[16]; /* IA32_SGXOWNEREPOCH0-1 */
 	uint8_t report_keyid[32]; /* CR_REPORT_KEYID: new at each boot */
 	uint8_t paging_key[SGX_KEY_SIZE]; /* CR_BASE_PK: new at each boot */
+	const void *gcm; /* libcrypto's AES-GCM, for the pages; may be NULL */
 	uint64_t next_version; /* atomic: of evicted pages; never reused, never 0 */
 	uint64_t next_eid; /* atomic: EIDs are never reused */
 	/*
@@ -153,6 +154,13 @@ struct cpu_package {
  */
 void cpu_package_init(struct cpu_package *pkg, const struct cpu_config *config,
 		      const uint8_t *fuses, const uint8_t *boot_random);
+
+/**
+ * cpu_package_exit() - give back what cpu_package_init() has of libcrypto
+ *
+ * Context: no leaf runs, or will.
+ */
+void cpu_package_exit(struct cpu_package *pkg);
 
 /**
  * cpu_epc_lose() - a page's content is gone, as after a sleep state or a machine check
