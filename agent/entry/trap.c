@@ -472,6 +472,8 @@ bool enclave_trap(struct agent_thread *t, agent_ucontext *uc, int sig, agent_sig
 	struct sigcontext_64 *regs = UC_REGS(uc);
 	struct lp_event event = {0};
 	enum fault_result fault = FAULT_PF;
+	bool illegal;
+	uint8_t byte;
 
 	/* Sent, or the kernel's own asynchronous ones: an interrupt. */
 	if (info->si_code <= 0 || sig_own_index(sig) < 0 ||
@@ -482,8 +484,8 @@ bool enclave_trap(struct agent_thread *t, agent_ucontext *uc, int sig, agent_sig
 	event.exception = 1;
 	event.error_code = (uint32_t)regs->err;
 	event.address = regs->cr2;
-	if ((sig == SIGILL || (sig == SIGSEGV && regs->trapno == SGX_VEC_GP)) &&
-	    at_enclu(regs->ip)) {
+	illegal = sig == SIGILL || (sig == SIGSEGV && regs->trapno == SGX_VEC_GP);
+	if (illegal && at_enclu(regs->ip)) {
 		struct cpu_result r = enclu_inside(t, uc);
 
 		if (cpu_ok(r)) {
@@ -496,6 +498,12 @@ bool enclave_trap(struct agent_thread *t, agent_ucontext *uc, int sig, agent_sig
 		/* an operand that has no PTE */
 		if (r.vector == SGX_VEC_PF && !(r.code & SGX_PF_SGX))
 			fault = encl_fault(t, uc, SIGBUS, r.addr, &event.error_code, true);
+	} else if (illegal && !copy_in(&byte, regs->ip, 1)) {
+		/* It was ENCLU, most likely; the page was lost since it was fetched. */
+		event.vector = SGX_VEC_PF;
+		event.error_code = SGX_PF_U | SGX_PF_I;
+		event.address = regs->ip;
+		fault = encl_fault(t, uc, SIGBUS, regs->ip, &event.error_code, true);
 	} else if ((sig == SIGSEGV || sig == SIGBUS) && regs->trapno == SGX_VEC_PF) {
 		event.vector = SGX_VEC_PF;
 		/* an illegal instruction does not get as far as its operand */
