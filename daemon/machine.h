@@ -116,7 +116,8 @@ static inline void *memory_private(const struct epc_memory *mem, epc_slot_t slot
 /* --- paging.c --------------------------------------------------------------------- */
 
 void paging_park(struct sgx_encl *sgx, struct sgx_park *pages, unsigned int count);
-int paging_backing_get(struct sgx_encl *sgx, uint64_t index, void **page, struct sgx_pcmd **pcmd);
+int paging_backing_get(struct sgx_encl *sgx, uint64_t index, bool swap, void **page,
+		       struct sgx_pcmd **pcmd);
 void paging_backing_put(struct sgx_encl *sgx, uint64_t index, bool keep);
 void paging_backing_free(struct enclave *e);
 uint64_t paging_evictable(const struct machine *m, const struct sgx_epc_info *epc);

@@ -245,12 +245,14 @@ static bool is_secs(const struct enclave *e, uint64_t index)
  * paging_backing_get() - sgx_host_ops.backing_get
  * @sgx:	enclave
  * @index:	page of the ELRANGE, or its size in pages: the SECS
+ * @swap:	beyond the limit, as another will be put without keep next
  * @page:	receives 4096 bytes
  * @pcmd:	receives its PCMD
  *
  * Return: 0, or -ENOMEM.
  */
-int paging_backing_get(struct sgx_encl *sgx, uint64_t index, void **page, struct sgx_pcmd **pcmd)
+int paging_backing_get(struct sgx_encl *sgx, uint64_t index, bool swap, void **page,
+		       struct sgx_pcmd **pcmd)
 {
 	struct enclave *e = sgx_encl_host(sgx);
 	struct epc_memory *mem = &e->machine->memory;
@@ -262,7 +264,7 @@ int paging_backing_get(struct sgx_encl *sgx, uint64_t index, void **page, struct
 		uint64_t now = atomic_fetch_add(&mem->backing, 1);
 
 		fault_point(e, secs ? FAULT_SECS_NO_BACKING : FAULT_EWB_NO_BACKING);
-		if (!mem->backing_max || now < mem->backing_max)
+		if (swap || !mem->backing_max || now < mem->backing_max)
 			e->backing[index] = pool_get(&mem->pool);
 		if (!e->backing[index]) {
 			atomic_fetch_sub(&mem->backing, 1);

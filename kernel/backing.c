@@ -98,7 +98,7 @@ void sgx_encl_ewb_secs(struct sgx_encl *encl)
 
 	if (encl->secs_child_cnt || !(sgx_encl_flags(encl) & SGX_ENCL_INITIALIZED))
 		return;
-	if (ops->backing_get(encl, secs_index(encl), &b.page, &b.pcmd))
+	if (ops->backing_get(encl, secs_index(encl), false, &b.page, &b.pcmd))
 		return;
 	va = sgx_alloc_va_slot(encl);
 	if (ewb(encl, encl->secs, va, &b)) {
@@ -117,7 +117,7 @@ static int eldu(struct sgx_encl *encl, epc_slot_t slot, epc_slot_t secs, uint64_
 {
 	const struct sgx_subsystem *sgx = encl->sgx;
 	struct sgx_backing b;
-	int ret = sgx->ops->backing_get(encl, index, &b.page, &b.pcmd);
+	int ret = sgx->ops->backing_get(encl, index, false, &b.page, &b.pcmd);
 
 	if (ret)
 		return ret;

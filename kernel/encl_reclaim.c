@@ -60,7 +60,8 @@ static int block_locked(struct sgx_encl *encl, struct sgx_victim *v)
 
 	if (sgx_page_skips(sgx, v->slot) || sgx_epc_poisoned(&sgx->epc, v->slot))
 		return -EAGAIN;
-	if (ops->backing_get(encl, offset >> SGX_PAGE_SHIFT, &v->backing.page, &v->backing.pcmd))
+	if (ops->backing_get(encl, offset >> SGX_PAGE_SHIFT, sgx->reclaimer.swap, &v->backing.page,
+			     &v->backing.pcmd))
 		return -ENOMEM;
 	if (page->type == SGX_PT_TCS && !retire_tcs(encl, offset, v->slot)) {
 		ops->backing_put(encl, offset >> SGX_PAGE_SHIFT, false);

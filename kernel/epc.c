@@ -183,17 +183,19 @@ static epc_slot_t alloc_free(struct sgx_subsystem *sgx, struct sgx_encl *owner, 
  * sgx_alloc_epc_page() - take a free EPC page
  * @owner:	the enclave it is for
  * @type:	what it will be; accounting alone
- * @reclaim:	evict others where none is free: not under any encl->lock
+ * @swap:	for a page that comes from its backing, which one that has to go may have
  *
- * Return: its slot, invalid in the EPCM; EPC_SLOT_NONE where the EPC is full, of
- * pages that cannot be evicted if @reclaim.
+ * Evicts others where none is free.
+ * Context: no encl->lock held.
+ * Return: its slot, invalid in the EPCM; EPC_SLOT_NONE where the EPC is full of pages
+ * that cannot go.
  */
 epc_slot_t sgx_alloc_epc_page(struct sgx_subsystem *sgx, struct sgx_encl *owner, enum sgx_pt type,
-			      bool reclaim)
+			      bool swap)
 {
 	epc_slot_t slot = alloc_free(sgx, owner, type);
 
-	while (slot == EPC_SLOT_NONE && reclaim && sgx_reclaim_direct(sgx))
+	while (slot == EPC_SLOT_NONE && sgx_reclaim_direct(sgx, swap))
 		slot = alloc_free(sgx, owner, type);
 	sgx_reclaim_wake(sgx);
 	return slot;

@@ -107,7 +107,7 @@ struct sgx_epc {
 int sgx_epc_init(struct sgx_subsystem *sgx);
 void sgx_epc_exit(struct sgx_subsystem *sgx);
 epc_slot_t sgx_alloc_epc_page(struct sgx_subsystem *sgx, struct sgx_encl *owner, enum sgx_pt type,
-			      bool reclaim);
+			      bool swap);
 void sgx_free_epc_page(struct sgx_subsystem *sgx, epc_slot_t slot);
 void sgx_encl_free_epc_page(struct sgx_subsystem *sgx, epc_slot_t slot);
 struct sgx_epc_page *sgx_epc_page(struct sgx_epc *epc, epc_slot_t slot);

@@ -52,7 +52,7 @@ static int sgx_encl_create(struct sgx_encl *encl, const struct sgx_secs *secs)
 	if (ret)
 		return ret;
 	ret = -ENOMEM;
-	slot = sgx_alloc_epc_page(sgx, encl, SGX_PT_SECS, true);
+	slot = sgx_alloc_epc_page(sgx, encl, SGX_PT_SECS, false);
 	if (slot == EPC_SLOT_NONE)
 		goto err_va;
 	ret = encls_errno(__ecreate(sgx->pkg, slot, secs), -EIO);
@@ -184,7 +184,7 @@ static int sgx_encl_add_page(struct sgx_call *call, struct sgx_encl *encl, uint6
 	epc_slot_t slot, va;
 	int ret;
 
-	slot = sgx_alloc_epc_page(sgx, encl, type, true);
+	slot = sgx_alloc_epc_page(sgx, encl, type, false);
 	if (slot == EPC_SLOT_NONE)
 		return -ENOMEM;
 	ret = sgx_encl_grow(encl, &va);

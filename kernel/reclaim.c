@@ -284,7 +284,7 @@ static unsigned int batch_size(struct sgx_epc *epc)
 static unsigned int block_batch(struct sgx_subsystem *sgx, struct sgx_victim batch[SGX_NR_TO_SCAN],
 				bool *progress, bool *nomem)
 {
-	unsigned int count = 0, size = batch_size(&sgx->epc);
+	unsigned int count = 0, size = sgx->reclaimer.swap ? 1 : batch_size(&sgx->epc);
 
 	for (unsigned int i = 0; i < size && !*nomem; i++) {
 		struct sgx_victim *v = &batch[count];
@@ -302,18 +302,19 @@ static unsigned int block_batch(struct sgx_subsystem *sgx, struct sgx_victim bat
 	return count;
 }
 
-/* Return: pages that are free now. */
-static unsigned int reclaim_pages(struct sgx_subsystem *sgx)
+/* Return: pages that are free now; @nomem: there was nowhere to put one. */
+static unsigned int reclaim_pages(struct sgx_subsystem *sgx, bool *nomem)
 {
 	struct sgx_victim batch[SGX_NR_TO_SCAN];
 	unsigned int count, freed = 0, idle = 0;
-	bool nomem = false;
+
+	*nomem = false;
 
 	/* All may be ones that were used of late: they are skipped so many times. */
-	for (unsigned int i = 0; i < SGX_PASSES && idle <= SGX_SKIP && !freed && !nomem; i++) {
+	for (unsigned int i = 0; i < SGX_PASSES && idle <= SGX_SKIP && !freed && !*nomem; i++) {
 		bool progress = refill(sgx);
 
-		count = block_batch(sgx, batch, &progress, &nomem);
+		count = block_batch(sgx, batch, &progress, nomem);
 		for (unsigned int v = 0; v < count; v++)
 			batch[v].consumer->ops->write_back(batch[v].consumer, &batch[v]);
 		freed += count;
@@ -324,14 +325,17 @@ static unsigned int reclaim_pages(struct sgx_subsystem *sgx)
 
 /**
  * sgx_reclaim_direct() - an allocation found nothing free
+ * @swap: it is for a page that comes from its backing: one may go in its stead where
+ *	the backing cannot grow.  A page that is out is not lost then, and an AEX
+ *	gets its SSA frame.
  *
  * Context: no lock held.
  * Return: whether trying again makes sense.
  */
-bool sgx_reclaim_direct(struct sgx_subsystem *sgx)
+bool sgx_reclaim_direct(struct sgx_subsystem *sgx, bool swap)
 {
 	struct sgx_epc *epc = &sgx->epc;
-	bool again;
+	bool again, nomem;
 
 	if (!sgx->ops->page_park)
 		return false;
@@ -341,7 +345,12 @@ bool sgx_reclaim_direct(struct sgx_subsystem *sgx)
 	epc->direct_reclaims += !again;
 	pthread_mutex_unlock(&epc->lock);
 	if (!again)
-		again = reclaim_pages(sgx) != 0;
+		again = reclaim_pages(sgx, &nomem) != 0;
+	if (!again && nomem && swap) {
+		sgx->reclaimer.swap = true;
+		again = reclaim_pages(sgx, &nomem) != 0;
+		sgx->reclaimer.swap = false;
+	}
 	pthread_mutex_unlock(&sgx->reclaimer.lock);
 	return again;
 }
@@ -391,6 +400,7 @@ static void *ksgxd(void *arg)
 	struct sgx_subsystem *sgx = arg;
 	struct sgx_reclaimer *r = &sgx->reclaimer;
 	unsigned int freed;
+	bool nomem;
 
 	for (;;) {
 		pthread_mutex_lock(&sgx->epc.lock);
@@ -403,7 +413,7 @@ static void *ksgxd(void *arg)
 		/* One batch at a time: allocations that wait get their turn. */
 		for (freed = 1; freed && wants_more(sgx);) {
 			pthread_mutex_lock(&r->lock);
-			freed = reclaim_pages(sgx);
+			freed = reclaim_pages(sgx, &nomem);
 			pthread_mutex_unlock(&r->lock);
 		}
 	}

@@ -62,6 +62,7 @@ struct sgx_consumer {
 
 struct sgx_reclaimer {
 	pthread_mutex_t lock; /* before a consumer's: a pass */
+	bool swap; /* under it: backing may grow, as one page of it is about to be free */
 
 	/* ksgxd; under sgx_epc.lock */
 	pthread_cond_t wake;
@@ -80,7 +81,7 @@ void sgx_pages_aged(struct sgx_subsystem *sgx, const struct sgx_park *pages, uns
 void sgx_count_eldu(struct sgx_subsystem *sgx);
 void sgx_count_ewb(struct sgx_subsystem *sgx);
 
-bool sgx_reclaim_direct(struct sgx_subsystem *sgx);
+bool sgx_reclaim_direct(struct sgx_subsystem *sgx, bool swap);
 void sgx_reclaim_wake(struct sgx_subsystem *sgx);
 void sgx_reclaim_wait(struct sgx_subsystem *sgx);
 bool sgx_reclaim_check(struct sgx_subsystem *sgx, const char **why);

@@ -42,7 +42,7 @@ int sgx_encl_grow(struct sgx_encl *encl, epc_slot_t *va)
 		if (!pages)
 			return -ENOMEM;
 	}
-	slot = sgx_alloc_epc_page(sgx, encl, SGX_PT_VA, true);
+	slot = sgx_alloc_epc_page(sgx, encl, SGX_PT_VA, false);
 	if (slot == EPC_SLOT_NONE)
 		return -ENOMEM;
 	ret = encls_errno(__epa(sgx->pkg, slot), -EFAULT);

@@ -346,28 +346,28 @@ TEST(backing_has_a_limit)
 	CHECK(e->slot_of && e->backing);
 	m.memory.backing_max = 10;
 	for (uint64_t i = 23; i < 33; i++) {
-		CHECK_EQ(paging_backing_get(e->sgx, i, &bytes, &pcmd), 0);
+		CHECK_EQ(paging_backing_get(e->sgx, i, false, &bytes, &pcmd), 0);
 		memset(bytes, (int)i, SGX_PAGE_SIZE);
 		memset(pcmd, (int)i, sizeof(*pcmd));
 		paging_backing_put(e->sgx, i, true);
 	}
 	CHECK_EQ(m.memory.backing, 10);
 	for (uint64_t i = 0; i < 23; i++)
-		CHECK_EQ(paging_backing_get(e->sgx, i, &bytes, &pcmd), -ENOMEM);
+		CHECK_EQ(paging_backing_get(e->sgx, i, false, &bytes, &pcmd), -ENOMEM);
 	CHECK_EQ(m.memory.backing, 10);
 	/* those that are there can be had, and are as they were */
-	CHECK_EQ(paging_backing_get(e->sgx, 32, &bytes, &pcmd), 0);
+	CHECK_EQ(paging_backing_get(e->sgx, 32, false, &bytes, &pcmd), 0);
 	CHECK_EQ(*(uint8_t *)bytes, 32);
 	CHECK_EQ(*(uint8_t *)pcmd, 32);
 	paging_backing_put(e->sgx, 32, true);
-	CHECK_EQ(paging_backing_get(e->sgx, 32, &same, &again), 0);
+	CHECK_EQ(paging_backing_get(e->sgx, 32, false, &same, &again), 0);
 	CHECK_EQ((uintptr_t)same, (uintptr_t)bytes);
 	CHECK_EQ((uintptr_t)again, (uintptr_t)pcmd);
 	paging_backing_put(e->sgx, 32, false);
 	CHECK_EQ(m.memory.backing, 9);
-	CHECK_EQ(paging_backing_get(e->sgx, 1, &bytes, &pcmd), 0);
+	CHECK_EQ(paging_backing_get(e->sgx, 1, false, &bytes, &pcmd), 0);
 	paging_backing_put(e->sgx, 1, true);
-	CHECK_EQ(paging_backing_get(e->sgx, 2, &bytes, &pcmd), -ENOMEM);
+	CHECK_EQ(paging_backing_get(e->sgx, 2, false, &bytes, &pcmd), -ENOMEM);
 	paging_backing_free(e);
 	CHECK_EQ(m.memory.backing, 0);
 	CHECK_EQ(m.memory.pool.used, 0);

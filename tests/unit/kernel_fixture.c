@@ -294,7 +294,8 @@ static void encl_kick(struct sgx_encl *encl)
 	__atomic_store_n(&e->k->thread_epoch, UINT64_MAX, __ATOMIC_SEQ_CST);
 }
 
-static int backing_get(struct sgx_encl *encl, uint64_t index, void **page, struct sgx_pcmd **pcmd)
+static int backing_get(struct sgx_encl *encl, uint64_t index, bool swap, void **page,
+		       struct sgx_pcmd **pcmd)
 {
 	struct kfx_encl *e = sgx_encl_host(encl);
 	struct kfx_backing *b;
@@ -302,7 +303,9 @@ static int backing_get(struct sgx_encl *encl, uint64_t index, void **page, struc
 	CHECK(index < e->backing_count);
 	b = &e->backing[index];
 	CHECK(b->state != 2);
-	if (e->k->backing_after >= 0 && !e->k->backing_after--)
+	if (swap)
+		e->k->swaps++;
+	else if (b->state != 1 && e->k->backing_after >= 0 && !e->k->backing_after--)
 		return -ENOMEM;
 	__atomic_sub_fetch(&e->k->backings, b->state, __ATOMIC_RELAXED);
 	b->state = 2;

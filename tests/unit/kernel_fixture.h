@@ -100,6 +100,7 @@ struct kfx {
 	bool inside;
 	int backing_after; /* backing_get()s until one fails; < 0: never */
 	bool losses; /* there was a sgx_suspend() or sgx_epc_poison() */
+	unsigned int swaps; /* backing_get()s that may not fail */
 	unsigned int parks, kicks, backings; /* backings: indices that are kept */
 	unsigned int logs, encl_memories, encl_frees, tcs_live;
 	uint64_t tcs_flags; /* last written by a debugger */

@@ -246,6 +246,26 @@ TEST(backing_that_cannot_grow_loses_nothing)
 	end(k, &e);
 }
 
+TEST(pages_change_places_where_backing_cannot_grow)
+{
+	struct kfx *k = kfx_oversub(24, false);
+	struct kfx_encl e;
+	unsigned int kept;
+
+	build(k, &e, &k->call, KFX_BASE, 40, true);
+	k->backing_after = 0;
+	kept = k->backings;
+	for (unsigned int round = 1; round < 4; round++) {
+		for (uint64_t i = 1; i <= 40; i++)
+			touch(&e, i, round == 1 ? i : i + round - 1, i + round);
+		kfx_check(k);
+	}
+	CHECK(k->swaps);
+	/* one more while they change places, and the SECS' */
+	CHECK(k->backings <= kept + 2);
+	end(k, &e);
+}
+
 TEST(a_page_that_was_tampered_with_is_sigbus)
 {
 	struct kfx *k = kfx_oversub(24, false);

@@ -109,10 +109,12 @@ struct sgx_host_ops {
 	/*
 	 * Where evicted pages are kept: 4096 bytes and a PCMD for each index (page
 	 * of the ELRANGE; SECS.SIZE / 4096 is the SECS').  get: memory that may be
-	 * read and written until put.  put: with keep it must be the same at the
-	 * next get, else the memory may go.  Return: 0, or -ENOMEM.
+	 * read and written until put; with swap also beyond a limit, since another
+	 * will be put without keep next.  put: with keep it must be the same at the
+	 * next get, which does not fail, else the memory may go.  Return: 0, or
+	 * -ENOMEM.
 	 */
-	int (*backing_get)(struct sgx_encl *encl, uint64_t index, void **page,
+	int (*backing_get)(struct sgx_encl *encl, uint64_t index, bool swap, void **page,
 			   struct sgx_pcmd **pcmd);
 	void (*backing_put)(struct sgx_encl *encl, uint64_t index, bool keep);
 	/* No ksgxd thread: reclaim happens in allocations alone.  For tests. */
