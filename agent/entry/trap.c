@@ -14,6 +14,7 @@
 
 #define ENCLU_BYTES 0xd7010fu /* 0F 01 D7 */
 #define OP_INT3	    0xcc
+#define SSA_TRIES   16
 #define OP_INT1	    0xf1
 /* Exceptions that EXITINFO does not know */
 #define VEC_OF 4
@@ -173,16 +174,27 @@ static enum fault_result no_tcs(struct cpu_result *r)
 /*
  * The entry found no SSA frame that it may write.  Where there is a page, but it cannot
  * be had, that is not the EPCM's doing: a memory error, or a page that cannot be loaded.
+ * It may be had the next moment; where it may and cannot be written even so, the page
+ * tables deny it, and that is as it was said.
  */
 static enum fault_result no_ssa(struct agent_thread *t, agent_ucontext *uc, struct cpu_result *r)
 {
-	uint32_t error_code = SGX_PF_W | SGX_PF_U;
-	enum fault_result result = encl_fault(t, uc, SIGBUS, r->addr, &error_code, false);
+	enum fault_result result;
+	uint32_t error_code, i;
 
-	if (result == FAULT_SIGBUS)
-		r->code = error_code;
-	/* what the page tables deny, and what can be had by now, is as it was said */
-	return result == FAULT_SIGBUS || result == FAULT_MCE ? result : FAULT_PF;
+	for (i = 0; i < SSA_TRIES; i++) {
+		error_code = SGX_PF_W | SGX_PF_U;
+		result = encl_fault(t, uc, SIGBUS, r->addr, &error_code, false);
+		if (result == FAULT_SIGBUS)
+			r->code = error_code;
+		if (result == FAULT_SIGBUS || result == FAULT_MCE)
+			return result;
+		if (result != FAULT_RETRY)
+			break;
+		if (!agent_probe_write((void *)r->addr))
+			return FAULT_RETRY;
+	}
+	return FAULT_PF;
 }
 
 bool enclu_outside(struct agent_thread *t, agent_ucontext *uc)
