@@ -118,6 +118,7 @@ static void report(const struct ht_call *call)
 		[HT_NODE] = "a node, of its children",
 		[HT_NODE_BROKEN] = "a node's check word",
 		[HT_ROOT] = "the root",
+		[HT_HOT_WORD] = "a word of a hot page",
 		[HT_VECTOR] = "a vector register",
 		[HT_SHADOW] = "the shadow outside",
 	};
@@ -248,7 +249,7 @@ static void build(uint64_t heap, unsigned int tcs_count)
 
 	while (leaves < part_pages)
 		leaves <<= 1;
-	data = part_pages - 2 * leaves * HT_NODE_STRIDE / HT_PAGE;
+	data = part_pages - HT_HOT - 2 * leaves * HT_NODE_STRIDE / HT_PAGE;
 	shadow = share(parts * data * sizeof(*shadow));
 	shared = share(sizeof(*shared));
 	CHECK((size_t)(__stop_hash_tree - __start_hash_tree) <= sizeof(code));
@@ -286,7 +287,7 @@ static uint64_t now_ns(void)
 static void counters(const char *when)
 {
 	uint64_t ops = 0, verified = 0, rewritten = 0, others = 0, passed_over = 0, healed = 0;
-	uint64_t signals = 0, aexs = 0, entries = 0;
+	uint64_t signals = 0, aexs = 0, entries = 0, hot = 0;
 
 	for (unsigned int i = 0; i < parts; i++) {
 		const volatile struct ht_call *call = &shared->part[i].call;
@@ -297,16 +298,18 @@ static void counters(const char *when)
 		others += call->others;
 		passed_over += call->passed_over;
 		healed += call->healed;
+		hot += call->hot;
 		signals += atomic_load(&shared->part[i].signals);
 		aexs += atomic_load(&shared->part[i].aexs);
 		entries += atomic_load(&shared->part[i].entries);
 	}
 	printf("hash_tree: %s: %llu operations, %llu pages verified, %llu rewritten, %llu of "
 	       "others "
-	       "(%llu passed over), %llu healed; %llu entries, %llu signals, %llu of them inside\n",
+	       "(%llu passed over), %llu healed, %llu hot writes; %llu entries, %llu signals, %llu "
+	       "of them inside\n",
 	       when, (unsigned long long)ops, (unsigned long long)verified,
 	       (unsigned long long)rewritten, (unsigned long long)others,
-	       (unsigned long long)passed_over, (unsigned long long)healed,
+	       (unsigned long long)passed_over, (unsigned long long)healed, (unsigned long long)hot,
 	       (unsigned long long)entries, (unsigned long long)signals, (unsigned long long)aexs);
 	fflush(stdout);
 }

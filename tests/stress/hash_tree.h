@@ -4,11 +4,13 @@
  *
  * The heap is in parts, one for each thread.  A part:
  *
- *	data pages | nodes
+ *	data pages | nodes | hot pages
  *
  * A data page is a function of (seed, part, page, version).  The nodes are those of a
  * binary hash tree in heap order: 1 is the root, leaves + n the leaf of data page n;
- * they lie HT_NODE_STRIDE apart, so that they are pages enough to be evicted too.
+ * they lie HT_NODE_STRIDE apart, so that they are pages enough to be evicted too.  The
+ * hot pages are written all the time between operations: who takes a page away while
+ * somebody writes has to catch the last write.
  *
  * Outside, where nothing is paged, are the version of each page (struct ht_call.shadow)
  * and the root: so a page that comes back as it once was is found as well as one that
@@ -25,6 +27,8 @@
 #define HT_PAGE	       4096ull
 #define HT_NODE_STRIDE 128ull
 #define HT_WORDS       512u
+#define HT_HOT	       4u /* pages */
+#define HT_HOT_RUN     8192u /* writes in a row */
 
 /* RDI: struct ht_call; the operations of one entry */
 enum ht_op {
@@ -41,6 +45,7 @@ enum ht_what {
 	HT_NODE, /* is not the hash of its children; .word: node */
 	HT_NODE_BROKEN, /* has a wrong check word; .word: node */
 	HT_ROOT,
+	HT_HOT_WORD, /* of a hot page: an earlier write is lost; .page, .word */
 	HT_VECTOR, /* a vector register; .word: which */
 	HT_SHADOW, /* outside: the test is wrong */
 	HT_WHATS,
@@ -65,6 +70,7 @@ struct ht_call {
 	ht_shadow *shadow;
 	/* in and out */
 	uint64_t done; /* operations */
+	uint64_t hot; /* writes to hot pages */
 	uint64_t root;
 	uint64_t verified, rewritten, others, passed_over, healed;
 	struct ht_error error;

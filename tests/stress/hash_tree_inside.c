@@ -196,6 +196,40 @@ INSIDE_ONCE bool build(struct ht_call *call)
 	return true;
 }
 
+/* --- hot pages ------------------------------------------------------------------------------- */
+
+INSIDE volatile uint64_t *hot_page(const struct ht_call *call, uint64_t page)
+{
+	return data_page(call, call->part, call->part_pages - HT_HOT + page);
+}
+
+INSIDE void clear_hot(struct ht_call *call)
+{
+	for (uint64_t page = 0; page < HT_HOT; page++)
+		for (uint32_t i = 0; i < HT_WORDS; i++)
+			hot_page(call, page)[i] = 0;
+	call->hot = 0;
+}
+
+/* Write n is of n + 1, in turns over the pages, and over their words; it finds the last. */
+INSIDE_ONCE bool heat(struct ht_call *call, uint64_t count)
+{
+	uint64_t n = call->hot, all = HT_HOT * HT_WORDS;
+
+	for (uint64_t end = n + count; n < end; n++) {
+		uint64_t page = n % HT_HOT, i = n / HT_HOT % HT_WORDS;
+		volatile uint64_t *word = &hot_page(call, page)[i];
+		uint64_t expected = n < all ? 0 : n + 1 - all, found = *word;
+
+		if (found != expected)
+			return wrong(call, HT_HOT_WORD, call->part,
+				     call->part_pages - HT_HOT + page, i, expected, found);
+		*word = n + 1;
+	}
+	call->hot = n;
+	return true;
+}
+
 /* --- operations ------------------------------------------------------------------------------ */
 
 /* Content and leaf; of another's part too */
@@ -301,7 +335,7 @@ INSIDE_ONCE bool operation(struct ht_call *call)
 INSIDE bool run(struct ht_call *call)
 {
 	for (uint64_t i = 0; i < call->count; i++) {
-		if (!operation(call))
+		if (!operation(call) || !heat(call, HT_HOT_RUN))
 			return false;
 		call->done++;
 	}
@@ -314,6 +348,7 @@ INSIDE bool fill(struct ht_call *call)
 		set_node(call, call->leaves + i, 0);
 	for (uint64_t page = 0; page < call->data; page++)
 		renew(call, page);
+	clear_hot(call);
 	return build(call);
 }
 
@@ -331,7 +366,7 @@ INSIDE bool check(struct ht_call *call)
 	for (uint64_t i = call->leaves - 1; i; i--)
 		if (!look_at_node(call, i, 0))
 			return false;
-	return look_at_root(call, 0);
+	return look_at_root(call, 0) && heat(call, HT_HOT * HT_WORDS);
 }
 
 INSIDE bool recover(struct ht_call *call)
@@ -346,6 +381,7 @@ INSIDE bool recover(struct ht_call *call)
 			return false;
 		}
 	}
+	clear_hot(call);
 	return build(call);
 }
 
