@@ -473,6 +473,9 @@ enum fault_result encl_fault_tcs(uint64_t addr, uint32_t *error_code)
 
 	if (!e)
 		return FAULT_NOT_OURS;
+	/* without its table of slots there is none, whatever the daemon has */
+	if (!e->tcs)
+		return FAULT_PF;
 	*error_code = SGX_PF_W | SGX_PF_U;
 	return ask_fault(e, addr, error_code, PROTO_FAULT_TCS);
 }
