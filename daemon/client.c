@@ -342,11 +342,15 @@ void client_end(struct client *c)
 		log_line("process %d: agent panic %u at line %u, value %#llx", c->pid,
 			 c->channel->panic_code, c->channel->panic_line,
 			 (unsigned long long)c->channel->panic_value);
+	/* Also where there is no memory for what follows; who is off the list has none. */
+	pthread_mutex_lock(&m->lock);
+	for (struct enclave *e = m->enclaves; e; e = e->next)
+		paging_del_mm(e, &c->mm);
+	pthread_mutex_unlock(&m->lock);
 	all = enclave_all(m, &count);
-	for (uint32_t i = 0; i < count; i++) {
+	for (uint32_t i = 0; all && i < count; i++) {
 		rpc_ioctl_abandon(c, all[i]);
 		enclave_wipe_dead(all[i], c->pid);
-		paging_del_mm(all[i], &c->mm);
 		enclave_put(all[i]);
 	}
 	free(all);
