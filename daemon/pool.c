@@ -86,8 +86,8 @@ static struct pool_chunk *new_chunk(struct pool *pool)
 	if (start + CHUNK_SIZE > at)
 		munmap((void *)(at + CHUNK_SIZE), start + CHUNK_SIZE - at);
 	chunk = (void *)at;
-	/* a huge page would be all there at the first touch */
-	(void)madvise(chunk, CHUNK_SIZE, MADV_NOHUGEPAGE);
+	/* One is all that most machines need, a few pages of it.  Who needs more fills it. */
+	(void)madvise(chunk, CHUNK_SIZE, pool->chunks ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 	(void)madvise(chunk, CHUNK_SIZE, MADV_DONTDUMP);
 	chunk->fresh = CHUNK_FIRST;
 	link_chunk(pool, chunk);
