@@ -165,7 +165,8 @@ static void all_locked(int flags)
 	encl_free(&e);
 	encl_free(&later);
 	if (!locked)
-		SKIP("mlockall(%d) is not for this user", flags);
+		printf("# NOTE mlockall(%d) is not for this user: all else was as it should be\n",
+		       flags);
 }
 
 TEST_TIMEOUT(everything_locked, 120)
