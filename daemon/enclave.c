@@ -238,15 +238,6 @@ struct enclave **enclave_all(struct machine *m, uint32_t *ret_count)
 	return all;
 }
 
-/* Zeros that cost nothing until they are written.  Return: NULL without room. */
-static void *sparse_table(size_t size)
-{
-	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	return p == MAP_FAILED ? NULL : p;
-}
-
 /**
  * enclave_host_memory() - sgx_host_ops.encl_memory
  * @sgx: has just been created
@@ -269,8 +260,8 @@ int enclave_host_memory(struct sgx_encl *sgx)
 	/* nothing is in it, whatever a program has written before */
 	if (ftruncate(e->memfd, 0) || ftruncate(e->memfd, (off_t)e->size))
 		return -ENOMEM;
-	e->slot_of = sparse_table(pages * sizeof(*e->slot_of));
-	e->backing = sparse_table((pages + 1) * sizeof(*e->backing));
+	e->slot_of = memory_reserve(pages * sizeof(*e->slot_of));
+	e->backing = memory_reserve((pages + 1) * sizeof(*e->backing));
 	if (!e->slot_of || !e->backing)
 		goto no_memory;
 	e->tcs_fd = memfd_create("swsgx-tcs", MFD_CLOEXEC | MFD_ALLOW_SEALING);

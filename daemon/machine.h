@@ -104,6 +104,7 @@ extern const struct epc_mem_ops memory_ops; /* ctx: struct machine */
 uint8_t *memory_map(struct machine *m, int fd, uint64_t size);
 /* A TCS' bytes leave the enclave's file. */
 void memory_hide(struct machine *m, epc_slot_t slot);
+void *memory_reserve(size_t size);
 int memory_file_page(struct machine *m, uint8_t *dst, const void *src);
 /* Where the bytes of a page are that no client sees; NULL: in its enclave's file */
 static inline void *memory_private(const struct epc_memory *mem, epc_slot_t slot)

@@ -92,7 +92,13 @@ static int open_uffd(void)
 	return -error;
 }
 
-static void *reserve(size_t size)
+/**
+ * memory_reserve() - a table of zeros that costs nothing until it is written
+ * @size: bytes
+ *
+ * Return: for munmap(); NULL without room.
+ */
+void *memory_reserve(size_t size)
 {
 	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
 		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -114,7 +120,7 @@ int memory_init(struct machine *m)
 	mem->uffd = -1;
 	pool_init(&mem->pool);
 	mem->pages = (uint32_t)(m->epc_size / SGX_PAGE_SIZE);
-	mem->page = reserve(mem->pages * sizeof(*mem->page));
+	mem->page = memory_reserve(mem->pages * sizeof(*mem->page));
 	if (!mem->page)
 		return -ENOMEM;
 	mem->uffd = open_uffd();

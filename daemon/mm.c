@@ -242,7 +242,7 @@ static int map_page(struct sgx_mm *mm, uint64_t addr, const void *src, bool wp)
 }
 
 /*
- * map_page() where @write is not allowed.  A kernel before 6.4, or a range without
+ * map_page() where writes are not allowed.  A kernel before 6.4, or a range without
  * write-protect mode (the mapping is read-only then), knows no mode.  Between the two
  * calls a mapping that is writable could be written to: such a mapping of a page
  * without W is refused by mmap, unless it is older than the page.

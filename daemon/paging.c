@@ -38,8 +38,8 @@
  * @e:	enclave
  * @mm:	address space; may be known already
  *
- * Return: 0; -ENOTTY: the enclave has ended; -ENOMEM, also where it could not fault on pages that are out, as it
- * has no userfaultfd.
+ * Return: 0; -ENOTTY: the enclave has ended; -ENOMEM, also where it could not fault on
+ * pages that are out, as it has no userfaultfd.
  */
 int paging_add_mm(struct enclave *e, struct sgx_mm *mm)
 {
