@@ -3,6 +3,7 @@
  * A fork child has its parent's enclaves, as on Linux: the same mappings at the
  * same places with the same protections, and the same pages behind them.
  */
+#include "child.h"
 #include "encl.h"
 
 #include <fcntl.h>
@@ -19,23 +20,6 @@
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-static void expect_exit(pid_t pid, int want)
-{
-	int status;
-
-	CHECK_EQ(waitpid(pid, &status, 0), pid);
-	if (!WIFEXITED(status) || WEXITSTATUS(status) != want)
-		FAIL("child: wait status 0x%x, not exit status %d", (unsigned int)status, want);
-}
-
-static pid_t start(void)
-{
-	pid_t pid = fork();
-
-	CHECK_SYS(pid);
-	return pid;
-}
 
 /* EENTER on its own: the vDSO's answer, whatever it is */
 static struct sgx_enclave_run try_enter(struct encl *e, unsigned int tcs, uint64_t op)

@@ -3,6 +3,7 @@
  * Several threads and processes in enclaves that are larger than the EPC: no write
  * of any of them is lost, whoever's access brings a page back.
  */
+#include "child.h"
 #include "paging.h"
 
 #include <signal.h>
@@ -28,23 +29,6 @@ __asm__(".pushsection .rodata\n"
 	"	jnz	walk\n"
 	"walk_end:\n"
 	".popsection\n");
-
-static void expect_exit(pid_t pid, int want)
-{
-	int status;
-
-	CHECK_EQ(waitpid(pid, &status, 0), pid);
-	if (!WIFEXITED(status) || WEXITSTATUS(status) != want)
-		FAIL("child: wait status 0x%x, not exit status %d", (unsigned int)status, want);
-}
-
-static pid_t start(void)
-{
-	pid_t pid = fork();
-
-	CHECK_SYS(pid);
-	return pid;
-}
 
 static void build(struct encl *e, unsigned int tcs_count)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Enclaves and processes: fork, exec, descriptors that travel. */
+#include "child.h"
 #include "encl.h"
 
 #include <fcntl.h>
@@ -10,23 +11,6 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-static void expect_exit(pid_t pid, int want)
-{
-	int status;
-
-	CHECK_EQ(waitpid(pid, &status, 0), pid);
-	if (!WIFEXITED(status) || WEXITSTATUS(status) != want)
-		FAIL("child: wait status 0x%x, not exit status %d", (unsigned int)status, want);
-}
-
-static pid_t start(void)
-{
-	pid_t pid = fork();
-
-	CHECK_SYS(pid);
-	return pid;
-}
 
 /* The child's end does not free what the parent has. */
 TEST(child_exits)
