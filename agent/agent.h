@@ -31,6 +31,8 @@
 /* nothing goes through a GOT */
 #pragma GCC visibility push(hidden)
 
+struct rlimit;
+
 typedef struct siginfo agent_siginfo;
 typedef struct ucontext agent_ucontext;
 
@@ -113,14 +115,32 @@ struct agent_window {
 	uint64_t mask;
 };
 
+/* What a clone call has to know when it comes back, in each of its threads: sys/clone.c */
+struct agent_clone {
+	uint64_t stack[3]; /* stack_t of a vfork child's signal stack (head.S) */
+	uint64_t rip; /* where the call returns to; 0: none is under way */
+	uint64_t rflags, rdi, rsi, rbx; /* the program's; at the call some are the agent's */
+	uint64_t sigmask; /* virtual mask of both */
+	uint64_t flags; /* CLONE_* */
+	uint64_t birth; /* of the child, in shared memory */
+	uint64_t lifts; /* exec_lifts() before the call */
+	struct agent_thread *child; /* the block that it gets then */
+	uint64_t args[11]; /* struct clone_args as the kernel gets it */
+};
+
 struct agent_thread {
 	struct agent_thread *self; /* proves that this is a block */
 	struct agent_enter_frame *enter_frame; /* a plain-call entry is under way */
-	uint32_t tid;
+	uint32_t tid; /* 0: its thread has not arrived */
 	uint32_t in_use; /* atomic: 0 free, 1 in use */
 	struct agent_sigtable *sigtable;
 	uint32_t sig_check; /* something has arrived: look before leaving (head.S) */
 	uint32_t dying; /* the default action is on its way: deliver nothing more */
+	/* atomic, until it has arrived: number of its birth << 32 | its tid, once known */
+	uint64_t birth;
+	struct agent_clone clone;
+	uint32_t vforked; /* a vfork child: its parent gives the block back */
+	uint32_t rsvd2;
 	uint64_t sigmask_own; /* virtual mask of AGENT_SIGNALS */
 	uint64_t takes; /* of the six: would be delivered or waited for; others read it */
 	uint64_t altstack_sp, altstack_size;
@@ -134,35 +154,40 @@ struct agent_thread {
 	uint64_t outside_rip; /* after its ENCLU; for debuggers */
 	uint64_t guard_base, guard_size; /* ELRANGE whose system calls are stopped; size 0: none */
 	uint8_t guard_selector; /* GUARD_ALLOW or _BLOCK; read by the kernel */
-	uint8_t rsvd1[7];
+	uint8_t traceme_owed; /* PTRACE_TRACEME was answered and is not made yet (sys/traceme.c) */
+	uint8_t rsvd1[6];
 	struct agent_window window;
 	uint32_t no_new_privs, seccomp; /* as the program believes: flag, SECCOMP_MODE_* */
+	struct why why; /* the last fault on enclave memory that the daemon refused, or none */
 	agent_siginfo refused; /* SIGSYS of the program's own filter, for a call made for it */
-	struct agent_sigtable own_table; /* for a child in shared memory (vfork) */
+	struct agent_sigtable own_table; /* for a child in shared memory that is a process */
 };
 
 /* --- one process ------------------------------------------------------------------ */
 
 #define AGENT_ENCLAVES 128
 
+/* A series of one-page ADD_PAGES: sys/stream.c.  Who holds agent_encl.ioctl has it. */
+struct agent_stream {
+	uint32_t number; /* of the channel's streams, + 1; 0: none */
+	uint32_t open; /* calls like the last one may be posted */
+	uint64_t id; /* agent_encl.id, when number was claimed */
+	uint64_t next; /* offset where the last ADD_PAGES ended */
+	uint64_t flags; /* of the series */
+	struct sgx_secinfo_arch secinfo;
+};
+
 struct agent_encl {
 	uint64_t id; /* st_ino of its descriptor; 0: entry is free */
 	uint32_t created;
+	uint32_t
+		ioctl; /* atomic: 1 while an ioctl of this process runs, or the entry changes hands */
+	uint32_t loose; /* mapped, perhaps, where its ELRANGE is not: before CREATE, outside */
 	uint32_t rsvd;
+	uint64_t key[2]; /* proof for fork children that they have it; written before created */
+	struct agent_stream stream;
 	struct lp_secs secs;
 	struct sgx_tcs_slot *tcs; /* table by page of the ELRANGE */
-};
-
-struct agent_clone_slot {
-	uint32_t busy;
-	uint32_t refs; /* parent and child in the same memory */
-	uint64_t rip; /* where both go on */
-	uint64_t sigmask; /* virtual mask of both */
-	uint64_t flags; /* CLONE_* */
-	uint64_t di; /* the call's first argument, which may be args meanwhile */
-	uint64_t args[11]; /* struct clone_args, where the kernel may not see all flags */
-	struct agent_thread *parent;
-	struct agent_thread *child; /* block that keeps a vfork parent's state */
 };
 
 struct agent_proc {
@@ -171,19 +196,35 @@ struct agent_proc {
 	int32_t fd_base; /* number of the command socket */
 	int32_t fd_private, fd_uffd; /* where they are; -1: not yet, or not to be had */
 	uint32_t connected; /* 1: channel mapped; 2: daemon lost */
+	uint32_t client; /* our number at the daemon; 0: not connected yet */
 	uint32_t connect_lock;
 	uint32_t fd_lock; /* RPCs that bring descriptors */
 	uint32_t encl_lock;
 	uint32_t exec_users; /* threads in an exec transaction */
-	uint32_t exec_undumpable; /* PR_SET_DUMPABLE is to be 0 after the last */
+	uint32_t exec_undumpable; /* PR_SET_DUMPABLE is to be 0 after the last; see sys/exec.c */
+	uint32_t exec_lifts; /* how often that began */
 	uint64_t ptracer; /* the program's PR_SET_PTRACER */
 	uint32_t filter_stage2;
+	uint32_t exec_next; /* PROTO_EXEC_* of the next exec; a tool in this process sets it */
+	uint32_t core_enclaves; /* DEBUG enclaves are in core files */
+	uint32_t filter_lists; /* listings are trapped */
+	uint32_t list_lock; /* position of a descriptor of a listed folder */
 	uint32_t has_fsgsbase;
 	uint32_t has_uffd;
 	uint32_t inherited; /* fork child: what it maps of enclaves is to be told */
 	uint32_t cpuid_faulting;
-	uint32_t clone_lock;
-	uint32_t block_high; /* blocks below this were used once */
+	uint32_t births; /* atomic: clone calls with a child in shared memory */
+	uint32_t block_lock;
+	uint32_t block_high; /* blocks below this are there */
+	/* code of files with PROTO_NAMES_INTEL; a range is written before it is counted */
+	struct {
+		uint64_t start, end;
+	} insisting[4];
+	uint32_t insisting_lock, insisting_count;
+	uint32_t explain; /* every refusal is said */
+	uint32_t explain_said; /* what is said once in any case, and was */
+	uint32_t explain_lock, explain_count; /* and how often explain_last came in a row */
+	struct why explain_last;
 	uint64_t xcr0;
 	uint64_t memfd_dev; /* st_dev of memfds */
 	struct lp_xsave_layout xsave;
@@ -197,8 +238,10 @@ struct agent_proc {
 	struct {
 		uint64_t base, size;
 	} guard_filters[16]; /* ELRANGEs that have a filter, the last few */
+	uint32_t bulk_waiters; /* atomic: threads that wait for a bulk area */
+	uint32_t rsvd1;
+	uint64_t stream_encl[PROTO_STREAMS]; /* atomic: whose they are; 0: free */
 	struct agent_encl encl[AGENT_ENCLAVES];
-	struct agent_clone_slot clone[PROTO_AGENT_CLONE_COUNT];
 };
 _Static_assert(sizeof(struct agent_proc) <= PROTO_AGENT_PROC_SIZE, "agent_proc size");
 #define PROC ((struct agent_proc *)AGENT_ADDR(PROTO_AGENT_PROC))
@@ -234,8 +277,9 @@ extern const char agent_window_back[], agent_window_done[], agent_window_end[];
 /* As agent_syscall(), but one that the program's own filters decide on */
 long agent_syscall_for(long nr, long a, long b, long c, long d, long e, long f);
 extern const char agent_syscall_for_done[];
-extern const char agent_enter[], agent_enter_intact[], agent_enter_flags[], agent_enter_saved[],
-	agent_enter_end[], agent_enter_back[], agent_enter_back_end[];
+extern const char agent_enter[], agent_enter_intact[], agent_enter_pushed[], agent_enter_flags[],
+	agent_enter_saved[], agent_enter_end[], agent_enter_back[], agent_enter_back_pushed[],
+	agent_enter_back_end[];
 extern const char agent_text_end[];
 
 /* copy.S: Return: 0, or the number of bytes that were not copied */
@@ -265,6 +309,8 @@ uint64_t agent_strlen(const char *s);
 void agent_lock(uint32_t *lock);
 void agent_unlock(uint32_t *lock);
 void agent_append(char *line, uint64_t size, const char *text); /* cut where it is full */
+const char *agent_errno_name(long error); /* with what it means; error: -errno */
+void agent_append_decimal(char *line, uint64_t size, uint64_t value);
 void agent_say(const char *line); /* one line to stderr, prefixed */
 /* A numbered code into the channel, a line, then a fault on purpose. */
 void agent_panic_at(uint32_t code, uint32_t line, uint64_t value) __attribute__((noreturn));
@@ -273,8 +319,17 @@ enum agent_panic_code {
 	AGENT_PANIC_NESTED = 1, /* a fault in the agent itself */
 	AGENT_PANIC_BLOCKS, /* no thread block left */
 	AGENT_PANIC_FRAME, /* a signal frame of a shape we do not know */
-	AGENT_PANIC_CLONE, /* a clone slot in a state it cannot be in */
+	AGENT_PANIC_CLONE, /* a clone call in a state it cannot be in */
 };
+
+/* --- explain/ ----------------------------------------------------------------------- */
+
+/* Say why something was refused.  call: what, for rules that several calls meet */
+void explain(const struct why *why, const char *call);
+void explain_rule(enum why_rule rule, uint64_t found, uint64_t wanted, const char *call);
+void explain_slot(const struct proto_slot *slot, const char *call);
+void explain_path(uint64_t uaddr);
+void explain_maker(const struct cpu_cpuid *leaf0);
 
 /* --- thread.c ------------------------------------------------------------------------ */
 
@@ -282,7 +337,16 @@ struct agent_thread *agent_thread_of(const void *addr);
 /* First trap of a thread: a block, and the signal stack through uc->uc_stack. */
 struct agent_thread *agent_thread_setup(agent_ucontext *uc);
 struct agent_thread *agent_thread_alloc(void);
+/* A block for a thread that is about to be made, by its maker; NULL: none is left. */
+struct agent_thread *agent_thread_claim(void);
+/* The thread itself: it has arrived. */
+struct agent_thread *agent_thread_begin(struct agent_thread *t);
+/* Its maker: it lives, and is that one.  Nothing, if it has arrived. */
+void agent_thread_born(struct agent_thread *t, uint64_t birth, uint32_t tid);
+/* Give the place of blocks, and of a channel, that are not there yet to the program. */
+void agent_thread_unreserve(void);
 struct agent_thread *agent_thread_by_index(uint32_t index); /* below PROC->block_high */
+uint32_t agent_thread_index(const struct agent_thread *t);
 void agent_thread_free(struct agent_thread *t);
 void agent_thread_stack(const struct agent_thread *t, uint64_t *sp, uint64_t *size);
 void agent_threads_forked(struct agent_thread *self);
@@ -332,9 +396,6 @@ uint64_t sig_pending_set(const struct agent_thread *t);
 void sig_thread_exit(struct agent_thread *t);
 /* fork: nothing is pending in the child, and nobody holds its lock */
 void sig_forked(struct agent_thread *t);
-/* vfork: what is the parent's waits in kept; see sys/clone.c */
-void sig_lend(struct agent_thread *kept, struct agent_thread *t);
-void sig_lent_back(struct agent_thread *t, struct agent_thread *kept);
 
 /* --- signal/window.c, wait.c ------------------------------------------------------------ */
 
@@ -372,11 +433,15 @@ void enclave_aex(struct agent_thread *t, agent_ucontext *uc, const struct lp_eve
 void enclave_interrupt(struct agent_thread *t, agent_ucontext *uc);
 /* Undo an entry that was under way; uc is at the ENCLU again.  False: was none. */
 bool enter_rollback(struct agent_thread *t, agent_ucontext *uc);
+/* State of a TCS slot that the thread of this block is inside by */
+uint32_t enter_owner(const struct agent_thread *t);
+/* The thread of a block has gone, perhaps inside: its TCS is free.  Context: in_use still */
+void enter_gone(struct agent_thread *t);
 /* The vDSO's fix-up.  True: taken. */
 bool vdso_fixup(agent_ucontext *uc, uint32_t vector, uint32_t error_code, uint64_t addr);
 /* Entry with the SSA pages there; regs: in outside, out inside.  Takes the slot. */
 struct cpu_result enter_prepare(struct agent_thread *t, struct lp_gprs *regs, uint64_t next_rip,
-				uint8_t *xsave);
+				uint8_t *xsave, struct why *why);
 /* guard.c: no system call inside.  The kernel's values of the selector: */
 #define GUARD_ALLOW 0
 #define GUARD_BLOCK 1
@@ -390,6 +455,10 @@ static inline void guard_enclave(struct agent_thread *t, const struct lp_secs *s
 	if (__builtin_expect(t->guard_base != secs->base || t->guard_size != secs->size, 0))
 		guard_arm(t, secs);
 }
+/* Every call of this thread is stopped, the next one first.  False: this kernel cannot. */
+bool guard_every_call(struct agent_thread *t);
+/* No call of this thread is stopped, until an entry arms anew. */
+void guard_off(struct agent_thread *t);
 /* A call that was stopped outside: it is made again, and passes. */
 void guard_release(struct agent_thread *t, agent_ucontext *uc);
 void lp_from_uc(struct lp_gprs *regs, const agent_ucontext *uc);
@@ -403,6 +472,16 @@ uint8_t *uc_xsave(const agent_ucontext *uc, uint64_t *size);
 struct agent_encl *encl_by_addr(uint64_t addr);
 struct agent_encl *encl_by_id(uint64_t id);
 void encl_drop(struct agent_encl *e);
+/* The enclave's one ioctl place, as far as this process goes.  False: taken, EBUSY. */
+static inline bool encl_ioctl_begin(struct agent_encl *e)
+{
+	return !__atomic_exchange_n(&e->ioctl, 1, __ATOMIC_ACQUIRE);
+}
+
+static inline void encl_ioctl_end(struct agent_encl *e)
+{
+	__atomic_store_n(&e->ioctl, 0, __ATOMIC_RELEASE);
+}
 void encl_before_entry(uint64_t addr);
 enum fault_result {
 	FAULT_RETRY, /* run the access again */
@@ -415,16 +494,45 @@ enum fault_result {
 enum fault_result encl_fault(struct agent_thread *t, agent_ucontext *uc, int sig, uint64_t addr,
 			     uint32_t *error_code, bool enclave_mode);
 /* EENTER or ERESUME found no TCS at addr: RETRY where it was only paged out. */
-enum fault_result encl_fault_tcs(uint64_t addr, uint32_t *error_code);
+enum fault_result encl_fault_tcs(struct agent_thread *t, uint64_t addr, uint32_t *error_code);
 long mem_do_mmap(struct agent_thread *t, agent_ucontext *uc);
 long mem_do_munmap(agent_ucontext *uc);
-long mem_do_mlock(struct agent_thread *t, agent_ucontext *uc);
 long mem_do_mprotect(agent_ucontext *uc);
-long mem_do_mremap(agent_ucontext *uc);
+void mem_created(struct agent_encl *e, int fd);
+/* May an enclave be mapped in the range?  Quick: false is certain. */
+bool mem_touches(uint64_t start, uint64_t end);
+/* As mmap(): told to the daemon, and what it says of it. */
+long mem_tell_map(uint64_t id, uint64_t start, uint64_t size, uint32_t prot, uint32_t flags);
+/* [start, end) is about to go.  Return: true: of an enclave nothing is left, mem_forget() */
+bool mem_tell_unmap(uint64_t start, uint64_t end);
+void mem_forget(uint64_t start, uint64_t end);
+/* It did not go.  What is there is told again. */
+void mem_tell_again(uint64_t start, uint64_t end);
+/*
+ * Is [start, start + size) a range of pages that Linux looks at mappings for?  A
+ * length of 0 (which PAGE_UP() also makes of one that wraps), an address inside a
+ * page and an end beyond the address space are answered before that, and by each
+ * call in its own way: mprotect() and madvise() of nothing are 0, munmap() of it
+ * is EINVAL.  So the kernel is let answer.
+ */
+static inline bool mem_range_ok(uint64_t start, uint64_t size)
+{
+	return !(start & ~SGX_PAGE_MASK) && size && start + size > start;
+}
+/* Linux: a user's addresses are below it, with four levels of page tables */
+#define USER_END  (1ull << 47) /* of all addresses that can be a program's */
+#define TASK_SIZE (USER_END - SGX_PAGE_SIZE)
+/* advice.c, remap.c */
+long mem_do_mlock(struct agent_thread *t, agent_ucontext *uc);
 long mem_do_madvise(agent_ucontext *uc);
-void mem_created(const struct agent_encl *e, int fd);
-/* userfaultfd, where there is one: before anything may touch the range */
+long mem_do_mremap(agent_ucontext *uc);
+/* map.c: userfaultfd, where there is one: before anything may touch the range */
 long mem_register(uint64_t start, uint64_t size);
+bool mem_may_become_executable(void);
+struct vma_range;
+long mem_map_range(const struct agent_encl *e, int fd, uint64_t start, uint64_t end, uint32_t prot);
+long mem_move_range(const struct agent_encl *e, const struct vma_range *from, uint64_t old_size,
+		    uint64_t to, uint64_t size);
 struct agent_encl *encl_attach(uint64_t id, bool refresh);
 void mem_filter_stage2(void);
 
@@ -437,13 +545,22 @@ long mem_tell_inherited(void);
 /* The daemon is gone, and the EPC with it: no access may succeed any more. */
 void mem_lost(void);
 
+/* --- core.c ------------------------------------------------------------------------- */
+
+/* swsgx run --core-enclaves: a signal whose default action is a core */
+bool core_wanted(int sig);
+/* Before the kernel writes it: bring what it is to have of enclaves. */
+void core_prepare(void);
+
 /* --- vmas.c ------------------------------------------------------------------------- */
 
 struct vma_range {
 	uint64_t start, end;
 	uint64_t offset; /* of start in the file */
+	uint64_t encl; /* inode of the file */
 	uint32_t prot;
 };
+#define VMAS_ENCLAVES 0 /* no file has that inode number */
 long vmas_of(uint64_t inode, uint64_t from, uint64_t to, struct vma_range *range, uint32_t max);
 
 /* --- rpc.c -------------------------------------------------------------------------- */
@@ -468,11 +585,13 @@ void rpc_bulk_free(struct proto_slot *slot);
 bool rpc_connect(void);
 bool rpc_lost(void);
 void rpc_forked(void);
+uint32_t rpc_this_cpu(void); /* its number + 1; 0: unknown */
 void rpc_reserve_fds(void);
 void rpc_make_uffd(void);
-struct rlimit;
 void rpc_make_room(struct rlimit *old);
 void rpc_end_room(const struct rlimit *old);
+/* Both while a fork child connects.  Return: the call's */
+long rpc_show_inherited(const struct agent_encl *e);
 long rpc_tell_inherited(uint64_t encl, const struct vma_range *r);
 void rpc_msg_init(struct proto_msg *msg, enum proto_msg_type type);
 /* Both ends of a private socket.  Return: 0 or -errno */
@@ -489,20 +608,59 @@ long rpc_recv_private(int sock, struct proto_msg *msg, int *fds, uint32_t *count
 
 /* A trapped system call of the program. */
 void agent_do_syscall(struct agent_thread *t, agent_ucontext *uc, const agent_siginfo *info);
-long path_do_open(struct agent_thread *t, agent_ucontext *uc, bool *done);
-bool path_do_other(agent_ucontext *uc, long *ret);
+long path_do_open(struct agent_thread *t, agent_ucontext *uc);
+long path_do_other(struct agent_thread *t, agent_ucontext *uc);
+long path_do_getdents(struct agent_thread *t, agent_ucontext *uc);
 bool dev_is_path(int fd);
 bool dev_do_file(agent_ucontext *uc, long *ret);
 long dev_do_ioctl(struct agent_thread *t, agent_ucontext *uc, bool *done);
+/* sys/stream.c */
+struct sgx_enclave_add_pages;
+bool stream_post(struct agent_encl *e, const struct sgx_enclave_add_pages *add);
+uint32_t stream_wanted(struct agent_encl *e, const struct sgx_enclave_add_pages *add);
+void stream_answered(struct agent_encl *e, const struct sgx_enclave_add_pages *add, uint64_t added,
+		     const struct sgx_secinfo_arch *secinfo);
+void stream_forget(struct agent_encl *e);
+void stream_forked(void);
+/* Is /dev to be as on a noexec mount?  mmap with PROT_EXEC: EPERM; mprotect: EACCES */
+static inline bool dev_noexec(void)
+{
+	return AGENT_PARAMS->files.flags & PROTO_FILES_NOEXEC;
+}
 /* st_dev of every memfd of the system */
 uint64_t dev_of_memfds(void);
+/* Is its memfd named as the enclaves' are, or can that not be told? */
+bool path_may_be_enclave(int fd);
 /* enum proto_dev of a descriptor; *id receives the enclave's */
 int dev_of_fd(int fd, uint64_t *id);
 long proc_do_execve(struct agent_thread *t, agent_ucontext *uc);
 void proc_exec_abandon(struct agent_thread *t);
-long proc_do_traceme(agent_ucontext *uc);
-/* A vfork child, whose block this was, has exec'ed or died. */
+/* How often a process that is not dumpable was made so for an exec, * 2 + is it just now? */
+uint64_t exec_lifts(void);
+/*
+ * In a fork child, which has no thread in an exec transaction.  @lifts: exec_lifts() before
+ * the call.  The kernel copies "dumpable" at another moment than our memory: if it may have
+ * been lifted at that moment, it is put back.
+ */
+void exec_forked(uint64_t lifts);
+/* traceme.c */
+long proc_do_traceme(struct agent_thread *t, agent_ucontext *uc);
+/* The thread that owes a PTRACE_TRACEME makes it now. */
+void proc_traceme_settle(struct agent_thread *t);
+/* A call was stopped while it is owed, and is about to be made again. */
+void proc_traceme_call(struct agent_thread *t, const agent_ucontext *uc);
+/* Whether an exec is refused since it is owed, to whom, and it is owed still. */
+bool proc_traceme_exec(struct agent_thread *t, struct proto_refusal *why);
+/* A vfork child, whose block this was, has exec'ed or died: for its parent. */
 void proc_exec_vforked(struct agent_thread *t);
+/* limit.c: a call that limits or locks the address space is about to be made */
+void proc_before_limit(const agent_ucontext *uc);
+/*
+ * RLIMIT_FSIZE out of the way of a text that the agent makes.  False: it is hard.  A
+ * thread that writes meanwhile may grow a file further than it should.
+ */
+bool limit_files_lift(struct rlimit *old);
+void limit_files_back(const struct rlimit *old);
 /* seccomp.c */
 long proc_do_prctl(struct agent_thread *t, agent_ucontext *uc);
 long proc_do_seccomp(struct agent_thread *t, agent_ucontext *uc);
@@ -514,15 +672,21 @@ void proc_strict_kill(struct agent_thread *t);
  */
 bool proc_refused(struct agent_thread *t, agent_ucontext *uc, const agent_siginfo *info);
 void proc_do_clone(struct agent_thread *t, agent_ucontext *uc);
-bool proc_in_clone_slot(uint64_t rip);
-/* The hlt of a clone slot.  False: rip is not at one. */
-bool proc_clone_done(struct agent_thread **t, agent_ucontext *uc);
+/* Where clone calls are made (head.S) */
+bool proc_in_clone(uint64_t rip);
+/* The block of a child that has just arrived there without a signal stack; NULL: none */
+struct agent_thread *proc_clone_child(const agent_ucontext *uc);
+/* The hlt of a clone call.  False: rip is not at one. */
+bool proc_clone_done(struct agent_thread *t, agent_ucontext *uc);
+extern const char agent_clone_call[], agent_clone_hlt[], agent_vfork_call[], agent_vfork_hlt[],
+	agent_vfork_child[], agent_vfork_child_hlt[];
 /* The program's own filter refused it there. */
 void proc_clone_refused(agent_ucontext *uc, struct agent_thread *t);
 long agent_reissue(struct agent_thread *t, agent_ucontext *uc);
 long agent_pass(agent_ucontext *uc);
 void cpuid_patch_mapping(int fd, uint64_t addr, uint64_t size, uint64_t offset, uint32_t prot);
 bool cpuid_trap(agent_ucontext *uc);
+void cpuid_start(const struct proto_agent_params *params);
 /* What CPUID answers outside enclaves */
 void cpuid_answer(uint32_t leaf, uint32_t subleaf, struct cpu_cpuid *regs);
 const struct cpu_cpuid_view *cpuid_view(void);

@@ -4,7 +4,7 @@
 #include "offsets.h"
 
 #define PROC_AT(field)	 (PROTO_AGENT_PROC + offsetof(struct agent_proc, field))
-#define THREAD_AT(field) (THREAD_BLOCK_THREAD + offsetof(struct agent_thread, field))
+#define THREAD_AT(field) (PROTO_AGENT_BLOCK_THREAD + offsetof(struct agent_thread, field))
 
 extern const struct proto_agent_debug agent_debug;
 const struct proto_agent_debug agent_debug = {
@@ -25,4 +25,5 @@ const struct proto_agent_debug agent_debug = {
 	.thread_outside_rsp = THREAD_AT(outside_rsp),
 	.thread_outside_rbp = THREAD_AT(outside_rbp),
 	.thread_outside_fs = THREAD_AT(lp.save_fsbase),
+	.exec_next = PROC_AT(exec_next),
 };

@@ -116,16 +116,21 @@ static struct agent_encl *encl_find_free(uint64_t id)
 		struct sgx_tcs_slot *tcs;
 		uint64_t size;
 
-		if (e->id || encl_in_use(e))
+		/* an ioctl that has found the entry has that flag, or finds it renamed */
+		if (e->id || encl_in_use(e) || !encl_ioctl_begin(e))
 			continue;
+		stream_forget(e);
 		/* forgotten first: a fork of another thread may come at any time */
 		tcs = e->tcs;
 		size = tcs_table_size(e);
 		__atomic_store_n(&e->tcs, NULL, __ATOMIC_SEQ_CST);
-		agent_memset(e, 0, sizeof(*e));
+		e->created = 0;
+		agent_memset(&e->stream, 0, sizeof(e->stream));
+		agent_memset(&e->secs, 0, sizeof(e->secs));
 		if (tcs)
 			sys2(__NR_munmap, tcs, size);
 		e->id = id;
+		encl_ioctl_end(e);
 		if (PROC->encl_count <= index)
 			__atomic_store_n(&PROC->encl_count, index + 1, __ATOMIC_RELEASE);
 		return e;
@@ -167,6 +172,8 @@ struct agent_encl *encl_attach(uint64_t id, bool refresh)
 	rpc_end(slot);
 	if (ret < 0)
 		goto fail;
+	e->key[0] = view.key[0];
+	e->key[1] = view.key[1];
 	if (view.size) {
 		e->secs.base = view.base;
 		e->secs.size = view.size;

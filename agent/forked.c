@@ -15,6 +15,10 @@
  * The daemon is told at the first use and not before: most children exec.
  * Whoever changes a mapping asks the daemon first, which connects, so what is told
  * then is what was inherited.
+ *
+ * The child may have no descriptor of what it has mapped, and the parent may be gone:
+ * what proves to the daemon that it has the enclave is the key that the parent's agent
+ * was told, agent_encl.key, which is in the memory that the kernel has copied.
  */
 #include "agent.h"
 
@@ -25,13 +29,14 @@
 #define BATCH 64
 
 /*
- * Call each for what is mapped of e inside its ELRANGE, until it answers less
- * than 0.  Return: how many, or -errno
+ * Call each for what is mapped of e, outside its ELRANGE as well if there may be
+ * something, until it answers less than 0.  Return: how many, or -errno
  */
 static long each_vma(const struct agent_encl *e,
 		     long (*each)(const struct agent_encl *e, const struct vma_range *r))
 {
-	uint64_t from = e->secs.base, to = from + e->secs.size;
+	uint64_t from = e->loose ? 0 : e->secs.base;
+	uint64_t to = e->loose ? TASK_SIZE : from + e->secs.size;
 	struct vma_range r[BATCH];
 	long count, total = 0, ret;
 	uint32_t i;
@@ -60,36 +65,40 @@ static void take_away(uint64_t start, uint64_t end)
 
 static long register_vma(const struct agent_encl *e, const struct vma_range *r)
 {
-	/* Another thread of the parent was about to give it its offset: CREATE */
-	bool early = r->offset != r->start - e->secs.base;
+	bool inside = r->start - e->secs.base < e->secs.size;
+	/* Another thread of the parent was about to give it its offset: CREATE, mremap() */
+	bool early = inside && r->offset != r->start - e->secs.base;
 
 	if (early || !PROC->has_uffd || mem_register(r->start, r->end - r->start) < 0)
 		take_away(r->start, r->end);
 	return 0;
 }
 
-static bool has_enclaves(void)
+static bool has_enclaves(bool *created)
 {
+	bool any = false;
 	uint32_t i;
 
-	for (i = 0; i < PROC->encl_count; i++)
-		if (PROC->encl[i].id && PROC->encl[i].created)
-			return true;
-	return false;
+	*created = false;
+	for (i = 0; i < PROC->encl_count; i++) {
+		any |= PROC->encl[i].id != 0;
+		*created |= PROC->encl[i].id && PROC->encl[i].created;
+	}
+	return any;
 }
 
 void mem_forked(void)
 {
-	bool registered = PROC->has_uffd;
+	bool registered = PROC->has_uffd, created;
 	struct rlimit limit;
 	uint32_t i;
 	long n;
 
-	if (!has_enclaves())
+	if (!has_enclaves(&created))
 		return;
 	PROC->inherited = 1;
 	/* without userfaultfd pages are simply there, for the child too */
-	if (!registered)
+	if (!registered || !created)
 		return;
 	rpc_make_room(&limit);
 	rpc_make_uffd();
@@ -121,10 +130,15 @@ long mem_tell_inherited(void)
 	uint32_t i;
 
 	for (i = 0; i < PROC->encl_count; i++) {
-		const struct agent_encl *e = &PROC->encl[i];
-		long ret = e->id && e->created ? each_vma(e, tell_vma) : 0;
+		struct agent_encl *e = &PROC->encl[i];
+		long ret = e->id ? rpc_show_inherited(e) : 0;
 
-		if (ret < 0)
+		/* It has ended; or another thread of the parent did not know its key yet. */
+		if (ret == -ENOTTY)
+			encl_drop(e);
+		else if (ret == 0 && e->created)
+			ret = each_vma(e, tell_vma);
+		if (ret < 0 && ret != -ENOTTY)
 			return ret;
 	}
 	return 0;

@@ -6,12 +6,13 @@
 #include "offsets.h"
 #include <asm/unistd.h>
 #include <proto/agent.h>
+#include <proto/version.h>
 
 	.section .head.text, "ax"
 	.globl	agent_header
 agent_header:
 	.quad	0x746e656761786773	/* PROTO_AGENT_MAGIC */
-	.long	1			/* PROTO_VERSION */
+	.long	PROTO_VERSION
 	.long	agent_start_entry - agent_header
 	.long	agent_debug - agent_header
 	.long	0
@@ -52,8 +53,13 @@ agent_restorer:
 	int3
 
 /*
- * What the kernel calls for a signal.  AC may be set (the kernel leaves it):
- * C code may make misaligned accesses, so clear it first.
+ * What the kernel calls for a signal.  DF and TF are clear; AC may be set (the
+ * kernel leaves it): C code may make misaligned accesses, so clear it first.
+ *
+ * rt_sigreturn takes from the frame the flags that Linux lets a handler change, AC
+ * and DF among them.  NT and ID it leaves as they are when it is called.  But what the
+ * agent sends to is the program's or the enclave's context with flags of its own
+ * (ERESUME: those of the SSA), so these two are loaded from the frame before it.
  *
  * agent_signal() says for which thread this is the outermost handler.  Such a one
  * delivers what else has arrived before it returns; and SIGSEGV or SIGBUS may be
@@ -65,7 +71,7 @@ agent_restorer:
 	.globl	agent_signal_entry
 agent_signal_entry:
 	pushfq
-	andq	$~0x40000, (%rsp)
+	andq	$~RFLAGS_AC, (%rsp)
 	popfq
 	sub	$8, %rsp
 	mov	%rdx, %rbx
@@ -82,7 +88,13 @@ agent_tail_again:
 agent_tail_begin:
 	cmpl	$0, THREAD_SIG_CHECK(%rbp)
 	jne	agent_tail_again
-1:	mov	%rbx, %rsp
+1:	mov	UC_RFLAGS(%rbx), %eax
+	and	$(RFLAGS_NT | RFLAGS_ID), %eax
+	pushfq
+	andq	$~(RFLAGS_NT | RFLAGS_ID | RFLAGS_TF), (%rsp)
+	or	%rax, (%rsp)
+	popfq
+	mov	%rbx, %rsp
 	mov	$__NR_rt_sigreturn, %eax
 	syscall
 	.globl	agent_tail_end
@@ -173,7 +185,7 @@ agent_window_end:
 /*
  * Where injection starts: RDI = params.  All of the arena is read-execute, so that
  * there is no stack before the calls of the list are made.  Advice may be refused;
- * where another call is, params still say that the start failed.  Ends in int3.
+ * where another call is, params say which, and what it said.  Ends in int3.
  */
 	.balign	16
 agent_start_entry:
@@ -182,20 +194,47 @@ agent_start_entry:
 1:	mov	START_NR(%rbx), %rax
 	test	%rax, %rax
 	jz	2f
-	mov	START_A(%rbx), %rdi
-	mov	START_B(%rbx), %rsi
-	mov	START_C(%rbx), %rdx
+	mov	START_ARG(%rbx), %rdi
+	mov	START_ARG+8(%rbx), %rsi
+	mov	START_ARG+16(%rbx), %rdx
+	mov	START_ARG+24(%rbx), %r10
+	mov	START_ARG+32(%rbx), %r8
+	mov	START_ARG+40(%rbx), %r9
 	syscall
 	cmpq	$__NR_madvise, START_NR(%rbx)
 	je	3f
-	test	%rax, %rax
-	jnz	4f
+	cmp	$-4096, %rax
+	ja	5f
 3:	add	$START_SIZE, %rbx
 	jmp	1b
 2:	mov	%r12, %rdi
 	and	$-16, %rsp
 	call	agent_start
-4:	int3
+	int3
+5:	mov	%rax, START_STATUS(%r12)
+	mov	START_NR(%rbx), %rax
+	mov	%rax, START_STATUS+8(%r12)
+	int3
+
+/*
+ * clone, fork and vfork: see sys/clone.c.  Nothing here may use the stack, which is the
+ * program's, and may be both sides'.  Flags and what is lost of the registers come back
+ * at the hlt.
+ *
+ * A vfork child comes here first, RBX = its block: in place of the parent's signal
+ * stack it takes its own.  rt_sigreturn cannot change one that it stands on.
+ */
+	.org	PROTO_AGENT_CLONE_OFF
+	.globl	agent_vfork_child
+agent_vfork_child:
+	lea	THREAD_CLONE_STACK(%rbx), %rdi
+	xor	%esi, %esi
+	mov	$__NR_sigaltstack, %eax
+	syscall
+	xor	%eax, %eax
+	.globl	agent_vfork_child_hlt
+agent_vfork_child_hlt:
+	hlt
 
 /*
  * From here on: system calls of the program's that the agent makes for it.  A
@@ -203,6 +242,22 @@ agent_start_entry:
  * (sys/seccomp.c).
  */
 	.org	PROTO_AGENT_OWN_SIZE
+	.globl	agent_clone_call
+agent_clone_call:
+	syscall
+	.globl	agent_clone_hlt
+agent_clone_hlt:
+	hlt
+	.globl	agent_vfork_call
+agent_vfork_call:
+	syscall
+	test	%rax, %rax
+	jz	agent_vfork_child
+	.globl	agent_vfork_hlt
+agent_vfork_hlt:
+	hlt
+	.org	PROTO_AGENT_CLONE_OFF + PROTO_AGENT_CLONE_SIZE, 0xcc
+
 	.globl	agent_syscall_for
 agent_syscall_for:
 	mov	%rdi, %rax
@@ -225,12 +280,5 @@ agent_window_sys:
 agent_window_after:
 	jmp	agent_window_back
 
-/* Clone slots: see sys/clone.c */
-	.org	PROTO_AGENT_CLONE_OFF
-	.rept	PROTO_AGENT_CLONE_COUNT
-	syscall
-	hlt
-	nop
-	.endr
 	.org	PROTO_AGENT_HEAD_SIZE, 0xcc
 	.section .note.GNU-stack, "", @progbits

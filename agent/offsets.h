@@ -24,12 +24,21 @@
 #define GPR_RIP	   136
 #define GPR_SIZE   160
 
+/* RFLAGS that assembly names */
+#define RFLAGS_TF 0x100
+#define RFLAGS_NT 0x4000
+#define RFLAGS_AC 0x40000
+#define RFLAGS_ID 0x200000
+
+/* struct ucontext */
+#define UC_RFLAGS 176
+
 /* struct proto_start_call */
 #define START_NR   0
-#define START_A	   8
-#define START_B	   16
-#define START_C	   24
-#define START_SIZE 32
+#define START_ARG  8
+#define START_SIZE 56
+/* struct proto_agent_params: what failed comes after all calls */
+#define START_STATUS 672
 
 /* struct agent_enter_frame */
 #define ENTER_ALTSTACK (2 * GPR_SIZE)
@@ -37,13 +46,10 @@
 /* The frame lies this far below the program's stack pointer, red zone included */
 #define ENTER_BELOW 0x200
 
-/* A thread block: guard page, signal stack, struct agent_thread */
-#define THREAD_BLOCK_STACK  0x1000
-#define THREAD_BLOCK_THREAD 0xe000
-
 /* struct agent_thread */
 #define THREAD_ENTER_FRAME 8
 #define THREAD_SIG_CHECK   32
+#define THREAD_CLONE_STACK 48
 
 /* What agent_window_call() returns where it made no call: no errno of Linux' */
 #define AGENT_WINDOW_AGAIN -4097

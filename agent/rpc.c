@@ -274,6 +274,8 @@ void rpc_make_uffd(void)
 	PROC->has_uffd = fd >= 0;
 }
 
+_Static_assert(PROTO_CHANNEL_SIZE <= PROTO_AGENT_CHANNEL_MAX, "room of the channel");
+
 static bool map_shared(int fd, uint64_t offset_in_arena, uint64_t size, int prot)
 {
 	long ret = sys6(__NR_mmap, AGENT_ADDR(offset_in_arena), size, prot, MAP_SHARED | MAP_FIXED,
@@ -282,6 +284,7 @@ static bool map_shared(int fd, uint64_t offset_in_arena, uint64_t size, int prot
 	if (is_error(ret))
 		return false;
 	sys3(__NR_madvise, AGENT_ADDR(offset_in_arena), size, MADV_DONTFORK);
+	sys3(__NR_madvise, AGENT_ADDR(offset_in_arena), size, MADV_DONTDUMP);
 	return true;
 }
 
@@ -310,7 +313,10 @@ static long connect_locked(void)
 	if (ret < 0)
 		goto out;
 	ret = -EPIPE;
-	if (msg.type != PROTO_MSG_CONNECTED || msg.status < 0)
+	if (msg.type != PROTO_MSG_CONNECTED)
+		goto out;
+	ret = msg.status;
+	if (ret < 0)
 		goto out;
 	ret = -EMFILE; /* the kernel drops what has no number */
 	if (count != 2)
@@ -318,8 +324,10 @@ static long connect_locked(void)
 	ret = -EPIPE;
 	if (map_shared(got[0], PROTO_AGENT_CHANNEL, PROTO_CHANNEL_SIZE, PROT_READ | PROT_WRITE) &&
 	    map_shared(got[1], PROTO_AGENT_MACHINE, SGX_PAGE_SIZE, PROT_READ) &&
-	    AGENT_CHANNEL->magic == PROTO_MAGIC && AGENT_CHANNEL->version == PROTO_VERSION)
+	    AGENT_CHANNEL->magic == PROTO_MAGIC && AGENT_CHANNEL->version == PROTO_VERSION) {
+		PROC->client = AGENT_CHANNEL->client;
 		ret = 0;
+	}
 out:
 	if (got[0] >= 0)
 		sys1(__NR_close, got[0]);
@@ -327,6 +335,27 @@ out:
 		sys1(__NR_close, got[1]);
 	/* before any other thread may call: its fault would find no mapping */
 	return ret || !PROC->inherited ? ret : mem_tell_inherited();
+}
+
+static void say_no_machine(long error)
+{
+	char line[200] = "cannot reach the SGX machine (";
+
+	switch (error) {
+	case -EPIPE:
+	case -ECONNRESET:
+		agent_append(line, sizeof(line), "its daemon is gone");
+		break;
+	case -ENFILE:
+		agent_append(line, sizeof(line),
+			     "its daemon has no descriptors left: its hard limit, ulimit -Hn");
+		break;
+	default:
+		agent_append(line, sizeof(line), agent_errno_name(error));
+		break;
+	}
+	agent_append(line, sizeof(line), "); SGX is not available to this process");
+	agent_say(line);
 }
 
 bool rpc_connect(void)
@@ -340,10 +369,12 @@ bool rpc_connect(void)
 	if (!PROC->connected) {
 		long ret = connect_locked();
 
-		if (ret < 0 && ret != -EMFILE)
-			agent_say("cannot reach the SGX machine (its daemon is gone); "
-				  "SGX is not available to this process");
-		if (ret != -EMFILE)
+		/* a question about CPUID alone: who does not look for SGX misses nothing */
+		bool later = ret == -EMFILE || (ret == -ENOMEM && !PROC->filter_stage2);
+
+		if (ret < 0 && !later)
+			say_no_machine(ret);
+		if (!later)
 			__atomic_store_n(&PROC->connected, ret < 0 ? 2 : 1, __ATOMIC_RELEASE);
 	}
 	agent_unlock(&PROC->connect_lock);
@@ -363,12 +394,16 @@ bool rpc_lost(void)
 void rpc_forked(void)
 {
 	PROC->connected = 0;
+	PROC->client = 0;
 	PROC->inherited = 0;
 	PROC->connect_lock = 0;
 	PROC->fd_lock = 0;
 	PROC->encl_lock = 0;
-	PROC->clone_lock = 0;
+	PROC->list_lock = 0;
 	PROC->sigtable.lock = 0;
+	PROC->explain_lock = 0;
+	PROC->bulk_waiters = 0;
+	stream_forked();
 	rpc_reserve_fds();
 }
 
@@ -422,8 +457,7 @@ static bool daemon_hung_up(void)
 	return sys3(__NR_poll, &p, 1, 0) > 0 && (p.revents & (POLLHUP | POLLERR | POLLNVAL));
 }
 
-/* Number of the CPU + 1; 0: unknown */
-static uint32_t this_cpu(void)
+uint32_t rpc_this_cpu(void)
 {
 	uint32_t limit = 0, ok;
 
@@ -472,7 +506,7 @@ void rpc_post(struct proto_slot *slot)
 
 	if (rpc_lost())
 		return;
-	slot->cpu = this_cpu();
+	slot->cpu = rpc_this_cpu();
 	__atomic_store_n(&slot->state, PROTO_POSTED, __ATOMIC_RELEASE);
 	__atomic_fetch_add(&ch->doorbell, 1, __ATOMIC_SEQ_CST);
 	if (__atomic_load_n(&ch->daemon_sleeps, __ATOMIC_SEQ_CST))
@@ -508,19 +542,35 @@ long rpc_call(struct proto_slot *slot)
 	return rpc_wait(slot);
 }
 
+/* While the process connects: PROC->connected says that it has not. */
+static long call_connecting(struct proto_slot *slot)
+{
+	long ret;
+
+	rpc_post(slot);
+	ret = wait_answer(slot);
+	__atomic_store_n(&slot->state, PROTO_FREE, __ATOMIC_RELEASE);
+	return ret;
+}
+
+long rpc_show_inherited(const struct agent_encl *e)
+{
+	struct proto_slot *slot = claim_slot(PROTO_OP_INHERIT, e->id, true);
+
+	slot->a0 = e->key[0];
+	slot->a1 = e->key[1];
+	return call_connecting(slot);
+}
+
 long rpc_tell_inherited(uint64_t encl, const struct vma_range *r)
 {
 	struct proto_slot *slot = claim_slot(PROTO_OP_MAP, encl, true);
-	long ret;
 
 	slot->a0 = r->start;
 	slot->a1 = r->end - r->start;
 	slot->a2 = r->prot;
 	slot->a3 = PROTO_MAP_INHERITED;
-	rpc_post(slot);
-	ret = wait_answer(slot);
-	__atomic_store_n(&slot->state, PROTO_FREE, __ATOMIC_RELEASE);
-	return ret;
+	return call_connecting(slot);
 }
 
 void rpc_end(struct proto_slot *slot)
@@ -547,6 +597,9 @@ long rpc_call_fd(struct proto_slot *slot, int *fd, int cloexec)
 			ret = -EMFILE; /* no free descriptor number: the kernel dropped it */
 	}
 	agent_unlock(&PROC->fd_lock);
+	if (ret == -ENFILE)
+		agent_say("the SGX machine has no descriptors left for another enclave (the hard "
+			  "limit where it was started, ulimit -Hn)");
 	return ret;
 }
 
@@ -554,21 +607,28 @@ bool rpc_bulk_claim(struct proto_slot *slot, uint32_t *bulk, bool wait)
 {
 	struct proto_channel *ch = AGENT_CHANNEL;
 	uint32_t mark = (uint32_t)(slot - ch->slot) + 1, i;
+	bool claimed = false;
 
-	for (i = 0; !rpc_lost(); i++) {
+	/* a second one for the same ioctl makes it faster, and others wait for longer */
+	if (!wait && __atomic_load_n(&PROC->bulk_waiters, __ATOMIC_RELAXED))
+		return false;
+	for (i = 0; !claimed && !rpc_lost(); i++) {
 		uint32_t free = 0;
 
 		*bulk = i % PROTO_BULKS;
-		if (__atomic_compare_exchange_n(&ch->bulk_owner[*bulk], &free, mark, false,
-						__ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
-			return true;
-		if (*bulk < PROTO_BULKS - 1)
+		claimed = __atomic_compare_exchange_n(&ch->bulk_owner[*bulk], &free, mark, false,
+						      __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+		if (claimed || *bulk < PROTO_BULKS - 1)
 			continue;
 		if (!wait)
 			break;
+		if (i == PROTO_BULKS - 1)
+			__atomic_fetch_add(&PROC->bulk_waiters, 1, __ATOMIC_RELAXED);
 		sys0(__NR_sched_yield);
 	}
-	return false;
+	if (wait && i > PROTO_BULKS)
+		__atomic_fetch_sub(&PROC->bulk_waiters, 1, __ATOMIC_RELAXED);
+	return claimed;
 }
 
 void rpc_bulk_free(struct proto_slot *slot)

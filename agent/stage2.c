@@ -10,11 +10,15 @@
  *	from the head page	allow, as in inject/filter.c
  *	else			trap
  *
+ * A filter of its own has getdents64 and getdents, from the time when the process opens
+ * a folder that has a file of ours (sys/list.c): that is no sign of SGX.
+ *
  * read and write are not here.  They are a server's most frequent calls, with
  * which a trap of 2 µs is felt; and a filter by number outlives the descriptor,
  * for filters can be added and never be changed.
  */
 #include "agent.h"
+#include "sys/path.h"
 
 #include <asm/unistd.h>
 #include <linux/audit.h>
@@ -71,6 +75,18 @@ static void from_head_page(struct program *p)
 	ret(p, SECCOMP_RET_TRAP);
 }
 
+static void build_lists(struct program *p)
+{
+	load(p, offsetof(struct seccomp_data, arch));
+	jeq(p, AUDIT_ARCH_X86_64, 1, 0);
+	ret(p, SECCOMP_RET_ALLOW);
+	load(p, offsetof(struct seccomp_data, nr));
+	jeq(p, __NR_getdents64, 2, 0);
+	jeq(p, __NR_getdents, 1, 0);
+	ret(p, SECCOMP_RET_ALLOW);
+	from_head_page(p);
+}
+
 static void build(struct program *p)
 {
 	static const uint16_t calls[] = {
@@ -108,25 +124,48 @@ static void build(struct program *p)
 	from_head_page(p);
 }
 
-void mem_filter_stage2(void)
+/* False: another thread has installed it, or is doing so; or it must not be. */
+static bool take(uint32_t *installed)
 {
-	struct program p;
-	struct sock_fprog prog;
 	uint32_t zero = 0;
 
 	/* a vfork child: the filter would be its own, what is noted the parent's */
-	if (PROC->filter_stage2 || (uint32_t)sys0(__NR_getpid) != PROC->pid)
-		return;
-	if (!__atomic_compare_exchange_n(&PROC->filter_stage2, &zero, 1, false, __ATOMIC_ACQ_REL,
-					 __ATOMIC_RELAXED))
+	if (*installed || (uint32_t)sys0(__NR_getpid) != PROC->pid)
+		return false;
+	return __atomic_compare_exchange_n(installed, &zero, 1, false, __ATOMIC_ACQ_REL,
+					   __ATOMIC_RELAXED);
+}
+
+/* In all threads.  False: some have filters of their own, and cannot be made to have ours. */
+static bool install(struct program *p)
+{
+	struct sock_fprog prog = {.len = (unsigned short)p->count, .filter = p->code};
+
+	return sys3(__NR_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &prog) == 0 ||
+	       sys3(__NR_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog) != 0;
+}
+
+void mem_filter_stage2(void)
+{
+	struct program p;
+
+	if (!take(&PROC->filter_stage2))
 		return;
 	p.count = p.jumps = 0;
 	build(&p);
-	prog.len = (unsigned short)p.count;
-	prog.filter = p.code;
-	/* a thread with filters of its own cannot be made to have ours */
-	if (sys3(__NR_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &prog) != 0 &&
-	    sys3(__NR_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog) == 0)
+	if (!install(&p))
 		agent_say("other threads have seccomp filters of their own: their mprotect and "
 			  "munmap of enclave memory are not seen");
+}
+
+/* Such threads do not see our files in listings; nothing else is lost. */
+void mem_filter_lists(void)
+{
+	struct program p;
+
+	if (!take(&PROC->filter_lists))
+		return;
+	p.count = p.jumps = 0;
+	build_lists(&p);
+	install(&p);
 }

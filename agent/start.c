@@ -133,16 +133,23 @@ void agent_start(struct proto_agent_params *params)
 	PROC->cpuid_faulting = params->cpuid_faulting;
 	PROC->guard_way = params->guard_way;
 	PROC->filter_stage2 = params->exec_flags & PROTO_EXEC_STAGE2 ? 1 : 0;
+	PROC->core_enclaves = params->exec_flags & PROTO_EXEC_CORE ? 1 : 0;
+	PROC->explain = params->exec_flags & PROTO_EXEC_EXPLAIN ? 1 : 0;
+	PROC->explain_said = params->said;
+	PROC->filter_lists = params->exec_flags & PROTO_EXEC_LISTS ? 1 : 0;
+	PROC->memfd_dev = params->files.memfd_dev;
 	PROC->xcr0 = params->xcr0;
 	agent_memcpy(PROC->xsave.offset, params->xsave_offset, sizeof(PROC->xsave.offset));
 	agent_memcpy(PROC->xsave.size, params->xsave_size, sizeof(PROC->xsave.size));
 	vdso_link(params);
 
 	/* three nested frames must fit a signal stack */
-	if (3 * (params->minsigstksz + 1024) > THREAD_BLOCK_THREAD - THREAD_BLOCK_STACK) {
-		fail(params, -ENOMEM, params->minsigstksz);
+	if (3 * (params->minsigstksz + 1024) > PROTO_AGENT_BLOCK_THREAD - PROTO_AGENT_BLOCK_STACK) {
+		fail(params, -ENOMEM, __NR_rt_sigaction);
 		return;
 	}
+	/* the first block is there (inject/inject.c): we stand on its stack */
+	PROC->block_high = 1;
 	t = agent_thread_alloc();
 	agent_thread_stack(t, &sp, &size);
 	ss.ss_sp = (void *)sp;
@@ -175,5 +182,9 @@ void agent_start(struct proto_agent_params *params)
 			return;
 		}
 	}
+	/* an address or a name is all that it takes: realpath(3) begins with readlink */
+	cpuid_start(params);
+	if (params->names & PROTO_NAMES_SGX)
+		mem_filter_stage2();
 	fail(params, 0, 0);
 }

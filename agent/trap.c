@@ -137,6 +137,8 @@ static void outside(struct agent_thread *t, agent_ucontext *uc, int sig, agent_s
 		return;
 	}
 	if (sig == SIGSYS && info->si_code == SI_DISPATCH) {
+		if (t->traceme_owed)
+			proc_traceme_call(t, uc);
 		guard_release(t, uc);
 		return;
 	}
@@ -154,7 +156,11 @@ static void outside(struct agent_thread *t, agent_ucontext *uc, int sig, agent_s
 	    regs->cr2 >> SGX_PAGE_SHIFT == regs->bx >> SGX_PAGE_SHIFT && enclu_outside(t, uc))
 		return;
 	if (is_page_fault(sig, info, regs)) {
-		switch (encl_fault(t, uc, sig, regs->cr2, &error_code, false)) {
+		enum fault_result result = encl_fault(t, uc, sig, regs->cr2, &error_code, false);
+
+		if (result != FAULT_RETRY)
+			explain(&t->why, "access");
+		switch (result) {
 		case FAULT_RETRY:
 			return;
 		case FAULT_PF:
@@ -222,9 +228,9 @@ static void dispatch(struct agent_thread *t, agent_ucontext *uc, int sig, agent_
 			sig_deliver(t, uc, sig, info, restore_mask);
 		return;
 	}
-	/* A clone slot: settled first; what else is sent there waits for its hlt. */
-	if (proc_in_clone_slot(regs->ip)) {
-		if (!sent && sig == SIGSEGV && proc_clone_done(&t, uc))
+	/* A clone call: settled first; what else is sent there waits for its hlt. */
+	if (proc_in_clone(regs->ip)) {
+		if (!sent && sig == SIGSEGV && proc_clone_done(t, uc))
 			return;
 		if (sig_own_index(sig) < 0)
 			agent_panic(AGENT_PANIC_CLONE, regs->ip);
@@ -278,7 +284,7 @@ static void dispatch(struct agent_thread *t, agent_ucontext *uc, int sig, agent_
  * @uc:		of the kernel's frame; sigreturn goes where it says in the end
  *
  * Return: the thread, where agent_signal_tail() is to be called before this frame
- * is left; NULL where another handler of the agent's, a clone slot or death follows.
+ * is left; NULL where another handler of the agent's, a clone call or death follows.
  */
 struct agent_thread *agent_signal(int sig, agent_siginfo *info, agent_ucontext *uc)
 {
@@ -301,10 +307,16 @@ struct agent_thread *agent_signal(int sig, agent_siginfo *info, agent_ucontext *
 	if ((sig == SIGSEGV || sig == SIGBUS || t->seccomp) &&
 	    !agent_thread_of((void *)UC_REGS(uc)->sp))
 		sig_unblock_faults(t);
+	if (t->traceme_owed && sig != SIGSYS && !agent_in_text(UC_REGS(uc)->ip)) {
+		/* the tracer sees it first */
+		proc_traceme_settle(t);
+		replay(t, uc, sig, info);
+		return t;
+	}
 	if (info->si_code < 0)
 		sig = sig_forward_decode(sig, info);
 	dispatch(t, uc, sig, info);
-	return is_nested(uc) || proc_in_clone_slot(UC_REGS(uc)->ip) || t->dying ? NULL : t;
+	return is_nested(uc) || proc_in_clone(UC_REGS(uc)->ip) || t->dying ? NULL : t;
 }
 
 /**

@@ -4,13 +4,18 @@
 
 #include <asm/unistd.h>
 #include <linux/futex.h>
+#include <linux/poll.h>
+#include <linux/time.h>
+
+/* A line that nobody takes for so long is dropped. */
+#define SAY_WAIT_MS	      100
 
 #define OFF(type, field, off) _Static_assert(offsetof(type, field) == (off), #type "." #field)
 OFF(struct proto_agent_params, call, 0);
 OFF(struct proto_start_call, nr, START_NR);
-OFF(struct proto_start_call, a, START_A);
-OFF(struct proto_start_call, b, START_B);
-OFF(struct proto_start_call, c, START_C);
+OFF(struct proto_start_call, arg, START_ARG);
+OFF(struct proto_agent_params, status, START_STATUS);
+OFF(struct proto_agent_params, status_what, START_STATUS + 8);
 _Static_assert(sizeof(struct proto_start_call) == START_SIZE, "start call size");
 OFF(struct lp_gprs, rcx, GPR_RCX);
 OFF(struct lp_gprs, rdx, GPR_RDX);
@@ -22,12 +27,19 @@ OFF(struct lp_gprs, r15, GPR_R15);
 OFF(struct lp_gprs, rflags, GPR_RFLAGS);
 OFF(struct lp_gprs, rip, GPR_RIP);
 _Static_assert(sizeof(struct lp_gprs) == GPR_SIZE, "lp_gprs size");
+_Static_assert(RFLAGS_TF == LP_RFLAGS_TF && RFLAGS_NT == LP_RFLAGS_NT &&
+		       RFLAGS_AC == LP_RFLAGS_AC && RFLAGS_ID == LP_RFLAGS_ID,
+	       "RFLAGS");
+_Static_assert(offsetof(agent_ucontext, uc_mcontext) + offsetof(struct sigcontext_64, flags) ==
+		       UC_RFLAGS,
+	       "ucontext flags");
 OFF(struct agent_enter_frame, altstack, ENTER_ALTSTACK);
 _Static_assert(sizeof(struct agent_enter_frame) == ENTER_SIZE, "enter frame size");
 _Static_assert(ENTER_SIZE + 128 <= ENTER_BELOW, "enter frame leaves the red zone alone");
 OFF(struct agent_thread, enter_frame, THREAD_ENTER_FRAME);
 OFF(struct agent_thread, sig_check, THREAD_SIG_CHECK);
-_Static_assert(sizeof(struct agent_thread) <= PROTO_AGENT_BLOCK_SIZE - THREAD_BLOCK_THREAD,
+OFF(struct agent_thread, clone.stack, THREAD_CLONE_STACK);
+_Static_assert(sizeof(struct agent_thread) <= PROTO_AGENT_BLOCK_SIZE - PROTO_AGENT_BLOCK_THREAD,
 	       "agent_thread size");
 _Static_assert(sizeof(struct proto_agent_header) <= PROTO_AGENT_SYSCALL_OFF, "header size");
 
@@ -130,9 +142,71 @@ void agent_append(char *line, uint64_t size, const char *text)
 	line[n] = 0;
 }
 
+const char *agent_errno_name(long error)
+{
+	switch (-error) {
+	case EPERM:
+		return "EPERM, operation not permitted";
+	case ENOSYS:
+		return "ENOSYS, no such system call";
+	case EACCES:
+		return "EACCES, permission denied";
+	case ENOMEM:
+		return "ENOMEM, no memory";
+	case EAGAIN:
+		return "EAGAIN, a limit on processes or memory";
+	case EFBIG:
+		return "EFBIG, the limit on file sizes, ulimit -f";
+	case EMFILE:
+		return "EMFILE, the limit on descriptors, ulimit -n";
+	case ENFILE:
+		return "ENFILE, no descriptors are left";
+	case ESRCH:
+		return "ESRCH, no such process";
+	default:
+		return "an unexpected error";
+	}
+}
+
+void agent_append_decimal(char *line, uint64_t size, uint64_t value)
+{
+	char digits[24];
+	uint64_t i = sizeof(digits) - 1;
+
+	digits[i] = 0;
+	do {
+		digits[--i] = (char)('0' + value % 10);
+		value /= 10;
+	} while (value);
+	agent_append(line, size, digits + i);
+}
+
+/*
+ * One write() that disturbs nobody.  What it is written to may be a pipe that is full
+ * (it is not waited for), one without a reader or a file at its limit: SIGPIPE and
+ * SIGXFSZ, which these bring to this thread, are taken back.
+ */
+static void write_line(int fd, const char *line, uint64_t size)
+{
+	uint64_t caused = SIGBIT(SIGPIPE) | SIGBIT(SIGXFSZ), before = 0, mask;
+	struct pollfd p = {fd, POLLOUT, 0};
+	struct timespec now = {0, 0};
+	long ret;
+
+	if (sys3(__NR_poll, &p, 1, SAY_WAIT_MS) <= 0)
+		return;
+	sys4(__NR_rt_sigprocmask, SIG_BLOCK, &caused, &mask, 8);
+	sys2(__NR_rt_sigpending, &before, 8);
+	ret = sys3(__NR_write, fd, line, size);
+	caused &= ~before;
+	if ((ret == -EPIPE || ret == -EFBIG) && caused)
+		sys4(__NR_rt_sigtimedwait, &caused, 0, &now, 8);
+	sys4(__NR_rt_sigprocmask, SIG_SETMASK, &mask, 0, 8);
+}
+
 void agent_say(const char *line)
 {
-	char buf[256];
+	char buf[600];
 	const char *const prefix = "swsgx: ";
 	uint64_t n = agent_strlen(prefix);
 	uint64_t len = MIN(agent_strlen(line), sizeof(buf) - n - 1);
@@ -140,7 +214,7 @@ void agent_say(const char *line)
 	agent_memcpy(buf, prefix, n);
 	agent_memcpy(buf + n, line, len);
 	buf[n + len] = '\n';
-	sys3(__NR_write, 2, buf, n + len + 1);
+	write_line(2, buf, n + len + 1);
 }
 
 static char *put_number(char *p, uint64_t value)
@@ -166,7 +240,7 @@ static const char *panic_name(uint32_t code)
 	case AGENT_PANIC_FRAME:
 		return "signal frame of unknown shape";
 	case AGENT_PANIC_CLONE:
-		return "clone slot in an impossible state";
+		return "clone call in an impossible state";
 	default:
 		return "unknown";
 	}

@@ -28,16 +28,25 @@ _Static_assert(sizeof(struct vma_query) == 104, "struct procmap_query");
 
 /* What is wanted */
 struct search {
-	uint64_t inode, from, to;
+	uint64_t inode, from, to; /* inode VMAS_ENCLAVES: of any enclave */
 	uint32_t dev_major, dev_minor;
 	struct vma_range *found;
 	uint32_t count, max;
 };
 
-static void found(struct search *s, uint64_t start, uint64_t end, uint64_t offset, uint32_t prot)
+static bool is_wanted(const struct search *s, uint64_t inode, uint64_t major, uint64_t minor)
+{
+	if (major != s->dev_major || minor != s->dev_minor)
+		return false;
+	return s->inode == VMAS_ENCLAVES ? encl_by_id(inode) != NULL : inode == s->inode;
+}
+
+static void found(struct search *s, uint64_t start, uint64_t end, uint64_t offset, uint32_t prot,
+		  uint64_t inode)
 {
 	struct vma_range *r = &s->found[s->count++];
 
+	r->encl = inode;
 	r->start = start > s->from ? start : s->from;
 	r->offset = offset + (r->start - start);
 	r->end = MIN(end, s->to);
@@ -63,9 +72,8 @@ static long by_query(struct search *s, int fd)
 		if (q.start >= s->to)
 			break;
 		/* its first three flags are PROT_READ, PROT_WRITE and PROT_EXEC */
-		if (q.inode == s->inode && q.dev_major == s->dev_major &&
-		    q.dev_minor == s->dev_minor)
-			found(s, q.start, q.end, q.offset, (uint32_t)q.vma_flags & 7);
+		if (is_wanted(s, q.inode, q.dev_major, q.dev_minor))
+			found(s, q.start, q.end, q.offset, (uint32_t)q.vma_flags & 7, q.inode);
 		addr = q.end;
 	}
 	return 0;
@@ -92,9 +100,9 @@ static void end_of_field(struct parser *p)
 	const uint64_t *n = p->number;
 
 	p->number[p->field] = p->value;
-	if (p->field == 6 && s->count < s->max && n[6] == s->inode && n[4] == s->dev_major &&
-	    n[5] == s->dev_minor && n[1] > s->from && n[0] < s->to)
-		found(s, n[0], n[1], n[3], p->prot);
+	if (p->field == 6 && s->count < s->max && n[1] > s->from && n[0] < s->to &&
+	    is_wanted(s, n[6], n[4], n[5]))
+		found(s, n[0], n[1], n[3], p->prot, n[6]);
 	p->value = 0;
 	p->field++;
 }
@@ -138,7 +146,7 @@ static long by_text(struct search *s, int fd)
 
 /**
  * vmas_of() - mappings of a memfd in this process
- * @inode:	of the file
+ * @inode:	of the file; VMAS_ENCLAVES: of all enclaves that this process knows
  * @from:	address
  * @to:		address
  * @range:	receives them in order, cut to [from, to)

@@ -162,7 +162,7 @@ int machine_pid(const struct programs *p, const char *name)
 	if (!f)
 		return 0;
 	while (fgets(line, sizeof(line), f))
-		if (sscanf(line, "%63s pid %d", each, &pid) == 2 && !strcmp(each, name))
+		if (sscanf(line, "%63s %d", each, &pid) == 2 && !strcmp(each, name))
 			found = pid;
 	pclose(f);
 	return found;

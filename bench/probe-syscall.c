@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* System calls that the agent lets by, and some that it takes. */
+/* System calls that the agent lets by, and some that it takes; and CPUID. */
 #include "probe.h"
 
+#include <cpuid.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -31,6 +32,42 @@ int probe_getppid(struct sample *s)
 		batch_end(s, start, CHEAP);
 	}
 	return 0;
+}
+
+static int probe_leaf(struct sample *s, uint32_t leaf)
+{
+	uint32_t a, b, c, d;
+
+	for (unsigned n = 0; n < BATCHES; n++) {
+		uint64_t start = now_ns();
+
+		for (unsigned i = 0; i < CALLS; i++)
+			__cpuid(leaf, a, b, c, d);
+		batch_end(s, start, CALLS);
+	}
+	return 0;
+}
+
+/**
+ * probe_cpuid() - CPUID of a leaf that is the same on all processors
+ * @s: answer
+ *
+ * Return: 0
+ */
+int probe_cpuid(struct sample *s)
+{
+	return probe_leaf(s, 0);
+}
+
+/**
+ * probe_cpuid_own() - CPUID of a leaf that says which processor this is
+ * @s: answer
+ *
+ * Return: 0
+ */
+int probe_cpuid_own(struct sample *s)
+{
+	return probe_leaf(s, 1);
 }
 
 /**

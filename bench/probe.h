@@ -74,8 +74,12 @@ int probe_add_measured(struct sample *s);
 int probe_add(struct sample *s);
 int probe_add_one(struct sample *s);
 int probe_add_one_measured(struct sample *s);
+int probe_add_one_busy(struct sample *s);
+int probe_add_one_measured_busy(struct sample *s);
 
 int probe_getppid(struct sample *s);
+int probe_cpuid(struct sample *s);
+int probe_cpuid_own(struct sample *s);
 int probe_sigmask(struct sample *s);
 int probe_open(struct sample *s);
 int probe_fork(struct sample *s);

@@ -2,15 +2,18 @@
 /*
  * CPUID outside enclaves.  Also built for the agent, freestanding.
  *
- * With SGX, on any host: leaf 0 (the highest leaf is 12H or more), 7 and 12H.
+ * With SGX, on any host: leaf 0 (the highest leaf is 12H or more), 7 and 12H; and 15H
+ * where the host has no frequency of the time stamp counter to say, but it is known.
  * On another maker's processor that is shown as Intel's (CPU_VIEW_INTEL) also:
  *
  *	0, 80000000H	GenuineIntel; nothing, where Intel has nothing
- *	1, 80000001H	signature of an Ice Lake server, which has SGX2
+ *	1, 80000001H	the model's signature
  *	2, 4		caches: "see leaf 4", and the maker's leaf 8000001DH
- *	15H, 16H	frequency of the time stamp counter, if it is known
+ *	16H		frequency of the time stamp counter, if it is known
  *	80000002H-4H	a name that says what it is
  *	leaves above the highest: the highest leaf's, as Intel's do
+ *
+ * On Intel's own a model changes the signature alone (CPU_VIEW_SIGNATURE).
  *
  * All feature bits stay the host's, and so do leaf 0DH and the topology (0BH).
  */
@@ -27,12 +30,10 @@
 #define LEAF_HYPERVISOR	   0x40000000u
 #define LEAF_EXTENDED	   0x80000000u
 #define LEAF_EXTENDED_1	   0x80000001u
+#define LEAF_POWER	   0x80000007u
 #define LEAF_ADDRESS_SIZES 0x80000008u
 #define LEAF_AMD_CACHES	   0x8000001du
 #define AMD_TOPOEXT	   (1u << 22) /* 80000001H ECX: 8000001DH is there */
-
-/* Family 6, model 6AH, stepping 6 */
-#define ICE_LAKE_SERVER 0x000606a6u
 
 /* One descriptor, FFH: leaf 4 has the caches; F0H: prefetch of 64 bytes */
 #define CACHES_IN_LEAF_4 0x00feff01u
@@ -74,17 +75,49 @@ static void intel_caches(const struct cpu_cpuid_view *v, uint32_t subleaf, cpu_c
 	regs->eax = (regs->eax & 0x03ffffffu) | (cores > 0x3f ? 0x3fu : cores) << 26;
 }
 
-/* SDM, leaf 15H: TSC = ECX * EBX / EAX, all nonzero; 16H in MHz, informative */
-static void intel_frequency(const struct cpu_cpuid_view *v, uint32_t leaf, struct cpu_cpuid *regs)
+/* SDM, leaf 15H: TSC = ECX * EBX / EAX, all nonzero */
+static void tsc_frequency(const struct cpu_cpuid_view *v, struct cpu_cpuid *regs)
+{
+	put(regs, CRYSTAL_KHZ, v->tsc_khz, CRYSTAL_KHZ * 1000, 0);
+}
+
+/* SDM, leaf 16H: in MHz, informative */
+static void intel_frequency(const struct cpu_cpuid_view *v, struct cpu_cpuid *regs)
 {
 	uint32_t mhz = (v->tsc_khz + 500) / 1000;
 
-	if (!v->tsc_khz)
-		put(regs, 0, 0, 0, 0);
-	else if (leaf == LEAF_TSC)
-		put(regs, CRYSTAL_KHZ, v->tsc_khz, CRYSTAL_KHZ * 1000, 0);
-	else
-		put(regs, mhz, mhz, 100, 0);
+	put(regs, mhz, mhz, v->tsc_khz ? 100 : 0, 0);
+}
+
+static const struct {
+	uint32_t leaf, subleaf;
+} kept[CPU_VIEW_HOST] = {
+	{LEAF_VENDOR, 0},	 {SGX_CPUID_FEATURES, 0}, {SGX_CPUID_FEATURES, 1},
+	{LEAF_EXTENDED, 0},	 {LEAF_EXTENDED_1, 0},	  {CPUID_BRAND, 0},
+	{CPUID_BRAND + 1, 0},	 {CPUID_BRAND + 2, 0},	  {LEAF_POWER, 0},
+	{LEAF_ADDRESS_SIZES, 0},
+};
+
+void cpu_cpuid_kept(uint32_t i, uint32_t *leaf, uint32_t *subleaf)
+{
+	*leaf = kept[i].leaf;
+	*subleaf = kept[i].subleaf;
+}
+
+/* What the host answers.  All kept leaves but 7 have no sub-leaves, and ignore ECX. */
+static void ask_host(const struct cpu_cpuid_view *v, uint32_t leaf, uint32_t subleaf,
+		     cpu_cpuid_native *host, struct cpu_cpuid *regs)
+{
+	uint32_t i;
+
+	for (i = 0; i < CPU_VIEW_HOST; i++) {
+		if (kept[i].leaf != leaf ||
+		    (leaf == SGX_CPUID_FEATURES && kept[i].subleaf != subleaf))
+			continue;
+		*regs = v->host[i];
+		return;
+	}
+	host(leaf, subleaf, regs);
 }
 
 static void intel(const struct cpu_cpuid_view *v, uint32_t leaf, uint32_t subleaf,
@@ -94,18 +127,14 @@ static void intel(const struct cpu_cpuid_view *v, uint32_t leaf, uint32_t sublea
 	case LEAF_VENDOR: /* "Genu" "ntel" "ineI" */
 		put(regs, regs->eax, 0x756e6547u, 0x6c65746eu, 0x49656e69u);
 		break;
-	case LEAF_SIGNATURE:
-		regs->eax = ICE_LAKE_SERVER;
-		break;
 	case LEAF_CACHE_BYTES:
 		put(regs, CACHES_IN_LEAF_4, PREFETCH_64, 0, 0);
 		break;
 	case LEAF_CACHES:
 		intel_caches(v, subleaf, host, regs);
 		break;
-	case LEAF_TSC:
 	case LEAF_FREQUENCY:
-		intel_frequency(v, leaf, regs);
+		intel_frequency(v, regs);
 		break;
 	case LEAF_EXTENDED:
 		regs->ebx = regs->ecx = regs->edx = 0;
@@ -133,9 +162,13 @@ void cpu_cpuid_answer(const struct cpu_cpuid_view *v, uint32_t leaf, uint32_t su
 	if (leaf > v->host_max && leaf <= v->max)
 		put(regs, 0, 0, 0, 0);
 	else
-		host(leaf, subleaf, regs);
+		ask_host(v, leaf, subleaf, host, regs);
+	if (leaf == LEAF_TSC && (v->flags & CPU_VIEW_TSC))
+		tsc_frequency(v, regs);
 	if (leaf == LEAF_VENDOR)
 		regs->eax = v->max;
+	if (leaf == LEAF_SIGNATURE && (v->flags & CPU_VIEW_SIGNATURE))
+		regs->eax = v->signature;
 	if (v->flags & CPU_VIEW_INTEL)
 		intel(v, leaf, subleaf, host, regs);
 	if (leaf == SGX_CPUID_FEATURES && subleaf == 0) {

@@ -44,43 +44,104 @@ void epcm_unlock_shared(int32_t *lock)
 }
 
 /**
- * epcm_set() - make an entry valid, with BLOCKED, PENDING, MODIFIED, PR clear
+ * epcm_lock_modify() - what the leaves hold that change a page of a running enclave
  *
- * Context: the entry is locked exclusively.  VALID is written last, for readers
- * that take no lock (statistics).
+ * The SDM's table has two columns for their target: Shared (or Concurrent, which
+ * comes to the same here) against all leaves, Exclusive against each other.
+ * Return: EPCM_HELD; EPCM_IN_USE where one of the others is at it; EPCM_GOING where
+ * another leaf makes the page or takes it away.
  */
-void epcm_set(struct epcm_entry *entry, enum sgx_pt pt, epc_slot_t secs, uint64_t address,
-	      unsigned int rwx)
+enum epcm_hold epcm_lock_modify(struct epcm_entry *entry)
 {
-	entry->address = address;
-	entry->secs = secs;
-	entry->pt = pt & 31;
-	entry->rwx = rwx & SGX_SECINFO_RWX_BITS;
-	entry->blocked = 0;
-	entry->pending = 0;
-	entry->modified = 0;
-	entry->pr = 0;
-	__atomic_store_n(&entry->valid, 1, __ATOMIC_RELEASE);
+	/* This one first, as EMODT does, which is told from EREMOVE by it. */
+	if (!epcm_lock_exclusive(&entry->modify_lock))
+		return EPCM_IN_USE;
+	if (epcm_lock_shared(&entry->lock))
+		return EPCM_HELD;
+	epcm_unlock_exclusive(&entry->modify_lock);
+	return EPCM_GOING;
+}
+
+void epcm_unlock_modify(struct epcm_entry *entry)
+{
+	epcm_unlock_shared(&entry->lock);
+	epcm_unlock_exclusive(&entry->modify_lock);
 }
 
 /**
- * epcm_load() - make an entry valid, as ELD finds it in PCMD
- * @secinfo_flags: PT, RWX, PENDING, MODIFIED, PR; of a MAC that was right
+ * epcm_set() - make an entry valid
+ * @secinfo_flags: PT, RWX, PENDING, MODIFIED, PR
+ * @blocked: as ELDB leaves it; blocked_epoch is set
  *
- * Context: the entry is locked exclusively, blocked_epoch set.
+ * Nobody has a translation to the page yet, so that no tracking is needed for it:
+ * EWB has seen to that before a page could come back.
+ *
+ * Context: the entry is locked exclusively.  VALID is written last and with all
+ * that is beside it, for readers that take no lock.
  */
-void epcm_load(struct epcm_entry *entry, uint64_t secinfo_flags, epc_slot_t secs, uint64_t address,
-	       bool blocked)
+void epcm_set(struct epcm_entry *entry, uint64_t secinfo_flags, epc_slot_t secs, uint64_t address,
+	      bool blocked)
 {
-	entry->address = address;
-	entry->secs = secs;
-	entry->pt = SGX_SECINFO_PT(secinfo_flags) & 31;
-	entry->rwx = secinfo_flags & SGX_SECINFO_RWX_BITS;
-	entry->blocked = blocked;
-	entry->pending = !!(secinfo_flags & SGX_SECINFO_PENDING_BIT);
-	entry->modified = !!(secinfo_flags & SGX_SECINFO_MODIFIED_BIT);
-	entry->pr = !!(secinfo_flags & SGX_SECINFO_PR_BIT);
-	__atomic_store_n(&entry->valid, 1, __ATOMIC_RELEASE);
+	struct epcm_entry now = {
+		.valid = 1,
+		.blocked = blocked,
+		.pt = SGX_SECINFO_PT(secinfo_flags) & 31,
+		.rwx = secinfo_flags & SGX_SECINFO_RWX_BITS,
+		.pending = !!(secinfo_flags & SGX_SECINFO_PENDING_BIT),
+		.modified = !!(secinfo_flags & SGX_SECINFO_MODIFIED_BIT),
+		.pr = !!(secinfo_flags & SGX_SECINFO_PR_BIT),
+	};
+
+	__atomic_store_n(&entry->address, address, __ATOMIC_RELAXED);
+	__atomic_store_n(&entry->secs, secs, __ATOMIC_RELAXED);
+	__atomic_store_n(&entry->state, now.state, __ATOMIC_RELEASE);
+}
+
+/**
+ * epcm_read() - VALID, BLOCKED and the attributes of an entry, of one moment
+ */
+struct epcm_entry epcm_read(const struct epcm_entry *entry)
+{
+	return (struct epcm_entry){.state = __atomic_load_n(&entry->state, __ATOMIC_ACQUIRE)};
+}
+
+/**
+ * epcm_change() - type, permissions and states of a valid page, in one moment
+ * @now: has them
+ *
+ * Context: the entry is locked by epcm_lock_modify(), or by EMODT.
+ */
+void epcm_change(struct epcm_entry *entry, const struct epcm_entry *now)
+{
+	__atomic_store_n(&entry->attributes, now->attributes, __ATOMIC_RELEASE);
+}
+
+/**
+ * epcm_restrict() - epcm_change() that takes something away
+ *
+ * The epoch is read behind the change: a thread that enters in a later one has seen
+ * the change.
+ */
+void epcm_restrict(struct cpu_package *pkg, struct epcm_entry *entry, struct epcm_entry now)
+{
+	const struct secs_hidden *secs = &secs_get(pkg, entry->secs)->hidden;
+
+	now.untracked = 1;
+	epcm_change(entry, &now);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	entry->modified_epoch = (uint32_t)__atomic_load_n(&secs->epoch, __ATOMIC_RELAXED);
+}
+
+/**
+ * epcm_secinfo() - an entry as SECINFO.FLAGS has it: PT, RWX, PENDING, MODIFIED, PR
+ */
+uint64_t epcm_secinfo(const struct epcm_entry *entry)
+{
+	struct epcm_entry now = epcm_read(entry);
+
+	return (uint64_t)now.pt << SGX_SECINFO_PT_SHIFT | now.rwx |
+	       (now.pending ? SGX_SECINFO_PENDING_BIT : 0) |
+	       (now.modified ? SGX_SECINFO_MODIFIED_BIT : 0) | (now.pr ? SGX_SECINFO_PR_BIT : 0);
 }
 
 /**

@@ -55,6 +55,22 @@ static bool check_secs(struct check *c, const struct epcm_entry *entry, epc_slot
 	       HOLDS(!entry->blocked);
 }
 
+/* PENDING, MODIFIED, PR: what SGX2's leaves make of a child. */
+static bool check_state(struct check *c, const struct epcm_entry *entry)
+{
+	const bool modified = entry->pt == SGX_PT_TCS || entry->pt == SGX_PT_TRIM;
+
+	if (!HOLDS(entry->pt != SGX_PT_TRIM || entry->rwx == 0))
+		return false;
+	if (entry->pending)
+		return HOLDS(entry->pt == SGX_PT_REG && !entry->modified && !entry->pr) &&
+		       HOLDS(entry->rwx == (SGX_SECINFO_R_BIT | SGX_SECINFO_W_BIT)) &&
+		       HOLDS(!entry->untracked);
+	if (entry->modified)
+		return HOLDS(modified && !entry->pr);
+	return HOLDS(!entry->untracked || entry->pr) && HOLDS(!entry->pr || !modified);
+}
+
 static bool check_child(struct check *c, const struct epcm_entry *entry)
 {
 	const struct cpu_package *pkg = c->pkg;
@@ -69,19 +85,20 @@ static bool check_child(struct check *c, const struct epcm_entry *entry)
 	       HOLDS(secs_in_elrange(secs_get(pkg, entry->secs), entry->address)) &&
 	       HOLDS(entry->pt != SGX_PT_TCS || entry->rwx == 0) &&
 	       HOLDS(!(entry->rwx & SGX_SECINFO_W_BIT) || (entry->rwx & SGX_SECINFO_R_BIT)) &&
-	       HOLDS(entry->pt != SGX_PT_TRIM || pkg->config.sgx2);
+	       HOLDS(entry->pt != SGX_PT_TRIM || pkg->config.sgx2) && check_state(c, entry);
 }
 
 static bool check_entry(struct check *c, epc_slot_t slot)
 {
 	const struct epcm_entry *entry = &c->pkg->epcm[slot];
 
-	if (!HOLDS(entry->lock == 0) || !HOLDS(entry->valid <= 1))
+	if (!HOLDS(entry->lock == 0 && entry->modify_lock == 0) || !HOLDS(entry->valid <= 1))
 		return false;
 	if (!entry->valid)
 		return true;
 	if (!HOLDS(entry->blocked <= 1) ||
-	    !HOLDS(c->pkg->config.sgx2 || (!entry->pending && !entry->modified && !entry->pr)))
+	    !HOLDS(c->pkg->config.sgx2 ||
+		   (!entry->pending && !entry->modified && !entry->pr && !entry->untracked)))
 		return false;
 	switch (entry->pt) {
 	case SGX_PT_SECS:

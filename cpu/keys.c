@@ -12,17 +12,29 @@
 struct key_block {
 	char label[32];
 	struct key_dependencies dep;
-	uint8_t owner_epoch[16];
-	uint8_t seal_fuses[16];
 };
 _Static_assert(sizeof(struct key_block) == 328, "no padding: all of it is hashed");
 
 /**
- * keys_derive() - the SDM's derivekey()
+ * keys_platform() - put what is the processor's into a key's dependencies
+ * @which: KEYS_OWNER_EPOCH, KEYS_SEAL_FUSES, both or none
  *
- * The fuses' first half keys the CMAC, the second half is CR_SEAL_FUSES in the
- * block.  The SDM also puts the padding of the RSA signature in; it has only one
- * value that EINIT lets pass, so that it separates nothing here.
+ * The fuses' second half is CR_SEAL_FUSES.  A provisioning key has neither, so that
+ * whoever certifies platforms can compute it from the first half alone, and a change of
+ * owner does not change it.
+ */
+void keys_platform(const struct cpu_package *pkg, unsigned int which, struct key_dependencies *dep)
+{
+	if (which & KEYS_OWNER_EPOCH)
+		memcpy(dep->owner_epoch, pkg->owner_epoch, sizeof(dep->owner_epoch));
+	if (which & KEYS_SEAL_FUSES)
+		memcpy(dep->seal_fuses, pkg->fuses + 16, sizeof(dep->seal_fuses));
+}
+
+/**
+ * keys_derive() - the SDM's derivekey(): CMAC over the dependencies
+ *
+ * The fuses' first half is the key of the CMAC.
  */
 void keys_derive(const struct cpu_package *pkg, const struct key_dependencies *dep,
 		 uint8_t key[SGX_KEY_SIZE])
@@ -30,8 +42,6 @@ void keys_derive(const struct cpu_package *pkg, const struct key_dependencies *d
 	struct key_block block = {.label = "swsgx key, not Intel SGX's"};
 
 	block.dep = *dep;
-	memcpy(block.owner_epoch, pkg->owner_epoch, sizeof(block.owner_epoch));
-	memcpy(block.seal_fuses, pkg->fuses + 16, sizeof(block.seal_fuses));
 	crypto_cmac(pkg->fuses, &block, sizeof(block), key);
 }
 
@@ -55,6 +65,7 @@ void keys_report(const struct cpu_package *pkg, const struct sgx_targetinfo *tar
 	memcpy(dep.configid, target->configid, sizeof(dep.configid));
 	memcpy(dep.cpusvn, pkg->cpusvn, sizeof(dep.cpusvn));
 	memcpy(dep.keyid, keyid, sizeof(dep.keyid));
+	keys_platform(pkg, KEYS_OWNER_EPOCH | KEYS_SEAL_FUSES, &dep);
 	keys_derive(pkg, &dep, key);
 }
 
@@ -77,6 +88,7 @@ void keys_launch(const struct cpu_package *pkg, const struct sgx_einittoken *tok
 	memcpy(dep.mrsigner, pkg->sgxlepubkeyhash, sizeof(dep.mrsigner));
 	memcpy(dep.cpusvn, token->cpusvnle, sizeof(dep.cpusvn));
 	memcpy(dep.keyid, token->keyid, sizeof(dep.keyid));
+	keys_platform(pkg, KEYS_OWNER_EPOCH | KEYS_SEAL_FUSES, &dep);
 	keys_derive(pkg, &dep, key);
 }
 

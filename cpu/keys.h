@@ -9,8 +9,9 @@
 #include <cpu/package.h>
 
 /*
- * The SDM's KEY_DEPENDENCIES; what a key does not depend on is 0.  OWNEREPOCH,
- * the fuses and the padding are added in keys_derive().
+ * The SDM's KEY_DEPENDENCIES, in an order of our own; what a key does not depend on is
+ * 0.  PADDING is left out: the signature's has only one value that EINIT lets pass, so
+ * that it tells no two enclaves apart.
  */
 struct key_dependencies {
 	uint16_t keyname; /* enum sgx_keyname */
@@ -32,8 +33,15 @@ struct key_dependencies {
 	uint8_t mrsigner[SGX_HASH_SIZE];
 	uint8_t configid[64];
 	uint8_t keyid[32];
+	uint8_t owner_epoch[16]; /* CR_SGXOWNEREPOCH */
+	uint8_t seal_fuses[16]; /* CR_SEAL_FUSES */
 };
-_Static_assert(sizeof(struct key_dependencies) == 264, "no padding: all of it is hashed");
+_Static_assert(sizeof(struct key_dependencies) == 296, "no padding: all of it is hashed");
+
+/* What of the processor goes into a key; keys_platform() */
+#define KEYS_OWNER_EPOCH (1u << 0)
+#define KEYS_SEAL_FUSES	 (1u << 1)
+void keys_platform(const struct cpu_package *pkg, unsigned int which, struct key_dependencies *dep);
 
 void keys_derive(const struct cpu_package *pkg, const struct key_dependencies *dep,
 		 uint8_t key[SGX_KEY_SIZE]);

@@ -21,8 +21,7 @@
  * an entry that has not happened, or is about to be freed: freeing it is right.
  *
  * 64-bit mode only: FSLIMIT and GSLIMIT, segment limits and bases other than FS
- * and GS play no part.  No CET, no AEX-Notify: CPUID does not offer them, so the
- * SECS cannot ask for them.
+ * and GS play no part.  No CET: CPUID does not offer it, so the SECS cannot ask for it.
  */
 #include <cpu/lp.h>
 #include <cpu/mem.h>
@@ -85,75 +84,97 @@ uint64_t lp_ssa_exinfo(const struct lp_secs *secs, const struct sgx_tcs_slot *tc
  * address; outside ELRANGE there is none.  Pages inside are probed by the caller.
  */
 static struct cpu_result check_ssa(const struct lp_secs *secs, const struct sgx_tcs_slot *tcs,
-				   uint32_t frame)
+				   uint32_t frame, struct why *why)
 {
 	uint64_t ssa = lp_ssa_frame(secs, tcs, frame);
 	uint64_t size = (uint64_t)secs->ssaframesize * SGX_PAGE_SIZE;
 	uint64_t room;
 
 	if (!canonical(ssa))
-		return cpu_gp();
+		return cpu_gp_why(why, WHY_ENTRY_SSA_CANONICAL, ssa, 0);
 	if (!in_elrange(secs, ssa))
-		return cpu_pf(ssa, LP_PF_EPCM);
+		return cpu_pf_why(why, WHY_ENTRY_SSA_RANGE, ssa, secs->base, ssa, LP_PF_EPCM);
 	room = secs->size - (ssa - secs->base);
 	if (size > room)
-		return cpu_pf(ssa + room, LP_PF_EPCM);
+		return cpu_pf_why(why, WHY_ENTRY_SSA_RANGE, ssa + room, secs->base, ssa + room,
+				  LP_PF_EPCM);
 	return cpu_done();
+}
+
+/* Where EENTER goes, and with which FS and GS. */
+static struct cpu_result check_target(const struct lp_secs *secs, const struct sgx_tcs_slot *tcs,
+				      struct why *why)
+{
+	/*
+	 * The target must be canonical.  One outside ELRANGE would be #GP(0) at the
+	 * first fetch, in enclave mode; here it is #GP(0) before, as this processor
+	 * cannot stop that fetch.
+	 */
+	if (!in_elrange(secs, secs->base + tcs->oentry))
+		return cpu_gp_why(why, WHY_ENTRY_OENTRY, tcs->oentry, secs->size);
+	if (!canonical(secs->base + tcs->ofsbase) || !canonical(secs->base + tcs->ogsbase))
+		return cpu_gp_why(why, WHY_ENTRY_BASE_CANONICAL, tcs->ofsbase, tcs->ogsbase);
+	return cpu_done();
+}
+
+/* FLAGS that are not reserved on this processor */
+static uint64_t legal_flags(const struct lp_secs *secs)
+{
+	return SGX_TCS_DBGOPTIN_BIT | (secs->features & LP_AEXNOTIFY ? SGX_TCS_AEXNOTIFY_BIT : 0);
 }
 
 /* The checks of the TCS' own fields, in the SDM's order; the slot is a TCS. */
 static struct cpu_result check_tcs(const struct lp_secs *secs, const struct sgx_tcs_slot *tcs,
-				   uint64_t leaf, uint64_t xcr0)
+				   uint64_t leaf, uint64_t xcr0, struct why *why)
 {
 	uint32_t cssa = __atomic_load_n(&tcs->cssa, __ATOMIC_RELAXED);
+	uint64_t flags = __atomic_load_n(&tcs->flags, __ATOMIC_RELAXED), legal = legal_flags(secs);
 	struct cpu_result r;
 
 	/* OSSA, OFSBASE and OGSBASE are offsets of pages. */
 	if (!page_aligned(tcs->ossa))
-		return cpu_gp();
+		return cpu_gp_why(why, WHY_ENTRY_OSSA, tcs->ossa, SGX_PAGE_SIZE);
 	if (!page_aligned(tcs->ofsbase) || !page_aligned(tcs->ogsbase))
-		return cpu_gp();
+		return cpu_gp_why(why, WHY_ENTRY_BASES, tcs->ofsbase, tcs->ogsbase);
 
-	/* Reserved FLAGS; without AEX-Notify all but DBGOPTIN are. */
-	if (tcs->flags & ~SGX_TCS_DBGOPTIN_BIT)
-		return cpu_gp();
+	/* Reserved FLAGS */
+	if (flags & ~legal)
+		return cpu_gp_why(why, WHY_ENTRY_FLAGS, flags, legal);
 
 	/* The enclave went through EINIT and is of this processor's mode. */
 	if (!(secs->attributes & SGX_ATTR_INIT_BIT))
-		return cpu_gp();
+		return cpu_gp_why(why, WHY_ENTRY_NOT_INIT, secs->attributes, 0);
 	if (!(secs->attributes & SGX_ATTR_MODE64_BIT))
-		return cpu_gp();
+		return cpu_gp_why(why, WHY_ENTRY_MODE, secs->attributes, 0);
 
 	/* XCR0 is about to become XFRM: it can only lose bits. */
 	if (secs->xfrm & ~xcr0)
-		return cpu_gp();
+		return cpu_gp_why(why, WHY_ENTRY_XFRM, secs->xfrm, xcr0);
+
+	/*
+	 * A thread is told of its AEXs where its enclave was built for it, and no other:
+	 * else the system, which makes threads, could choose.  A debugger may.
+	 */
+	if (!(flags & SGX_TCS_DBGOPTIN_BIT) &&
+	    !(flags & SGX_TCS_AEXNOTIFY_BIT) != !(secs->attributes & SGX_ATTR_AEXNOTIFY_BIT))
+		return cpu_gp_why(why, WHY_ENTRY_AEXNOTIFY, flags, secs->attributes);
 
 	/* EENTER needs a free frame for the next AEX, ERESUME a used one. */
-	if (leaf == SGX_EENTER ? cssa >= tcs->nssa : cssa == 0)
-		return cpu_gp();
+	if (leaf == SGX_EENTER && cssa >= tcs->nssa)
+		return cpu_gp_why(why, WHY_ENTRY_CSSA_FULL, cssa, tcs->nssa);
+	if (leaf == SGX_ERESUME && cssa == 0)
+		return cpu_gp_why(why, WHY_ENTRY_CSSA_EMPTY, cssa, tcs->nssa);
 
-	r = check_ssa(secs, tcs, leaf == SGX_EENTER ? cssa : cssa - 1);
+	r = check_ssa(secs, tcs, leaf == SGX_EENTER ? cssa : cssa - 1, why);
 	if (!cpu_ok(r))
 		return r;
 
-	if (leaf == SGX_EENTER) {
-		/*
-		 * The target must be canonical.  One outside ELRANGE would be
-		 * #GP(0) at the first fetch, in enclave mode; here it is #GP(0)
-		 * before, as this processor cannot stop that fetch.
-		 */
-		uint64_t target = secs->base + tcs->oentry;
-
-		if (!in_elrange(secs, target))
-			return cpu_gp();
-		if (!canonical(secs->base + tcs->ofsbase) || !canonical(secs->base + tcs->ogsbase))
-			return cpu_gp();
-	}
-	return cpu_done();
+	return leaf == SGX_EENTER ? check_target(secs, tcs, why) : cpu_done();
 }
 
 struct cpu_result lp_eenter_check(const struct lp_secs *secs, struct sgx_tcs_slot *tcs,
-				  const struct lp_gprs *regs, uint64_t xcr0, uint32_t owner)
+				  const struct lp_gprs *regs, uint64_t xcr0, uint32_t owner,
+				  struct why *why)
 {
 	uint32_t state;
 	struct cpu_result r;
@@ -163,27 +184,31 @@ struct cpu_result lp_eenter_check(const struct lp_secs *secs, struct sgx_tcs_slo
 
 	/* RBX: page-aligned, canonical as any memory operand, in an EPC page. */
 	if (!page_aligned(regs->rbx) || !canonical(regs->rbx))
-		return cpu_gp();
+		return cpu_gp_why(why, WHY_ENTRY_TCS_ADDR, regs->rbx, 0);
 	if (!secs || !tcs)
-		return cpu_pf(regs->rbx, LP_PF_EPCM);
+		return cpu_pf_why(why, WHY_ENTRY_NO_ENCLAVE, regs->rbx, 0, regs->rbx, LP_PF_EPCM);
 	/* RCX: the AEP is jumped to at every AEX, when it is too late to fault. */
 	if (!canonical(regs->rcx))
-		return cpu_gp();
+		return cpu_gp_why(why, WHY_ENTRY_AEP, regs->rcx, 0);
 
 	/* The EPC page is valid, at its address, not blocked, and PT_TCS. */
 	state = __atomic_load_n(&tcs->state, __ATOMIC_ACQUIRE);
 	if (state == SGX_TCS_GONE)
-		return cpu_pf(regs->rbx, LP_PF_EPCM);
+		return cpu_pf_why(why, WHY_ENTRY_NO_TCS, regs->rbx, 0, regs->rbx, LP_PF_EPCM);
 
-	r = check_tcs(secs, tcs, regs->rax, xcr0);
+	r = check_tcs(secs, tcs, regs->rax, xcr0, why);
 	if (!cpu_ok(r))
 		return r;
 
 	/* The thread is inactive, and becomes ours.  Pairs with leave_slot(). */
 	state = SGX_TCS_FREE;
 	if (!__atomic_compare_exchange_n(&tcs->state, &state, owner, false, __ATOMIC_ACQUIRE,
-					 __ATOMIC_RELAXED))
-		return state == SGX_TCS_GONE ? cpu_pf(regs->rbx, LP_PF_EPCM) : cpu_gp();
+					 __ATOMIC_RELAXED)) {
+		if (state == SGX_TCS_GONE)
+			return cpu_pf_why(why, WHY_ENTRY_NO_TCS, regs->rbx, 0, regs->rbx,
+					  LP_PF_EPCM);
+		return cpu_gp_why(why, WHY_ENTRY_TCS_BUSY, state, 0);
+	}
 
 	/*
 	 * Between our look at CSSA and the exchange another thread may have been
@@ -196,7 +221,7 @@ struct cpu_result lp_eenter_check(const struct lp_secs *secs, struct sgx_tcs_slo
 	if (secs->epoch)
 		__atomic_store_n(&tcs->epoch, __atomic_load_n(secs->epoch, __ATOMIC_SEQ_CST),
 				 __ATOMIC_SEQ_CST);
-	r = check_tcs(secs, tcs, regs->rax, xcr0);
+	r = check_tcs(secs, tcs, regs->rax, xcr0, why);
 	if (!cpu_ok(r))
 		lp_eenter_undo(tcs, owner);
 	return r;
@@ -280,7 +305,8 @@ void lp_eenter(struct lp_state *lp, const struct lp_secs *secs, struct sgx_tcs_s
 }
 
 struct cpu_result lp_eresume(struct lp_state *lp, const struct lp_secs *secs,
-			     struct sgx_tcs_slot *tcs, struct sgx_gprsgx *gpr, struct lp_gprs *regs)
+			     struct sgx_tcs_slot *tcs, struct sgx_gprsgx *gpr, struct lp_gprs *regs,
+			     struct why *why)
 {
 	uint64_t take = RFLAGS_FROM_SSA;
 	uint64_t rflags = regs->rflags;
@@ -294,9 +320,9 @@ struct cpu_result lp_eresume(struct lp_state *lp, const struct lp_secs *secs,
 
 	/* RIP canonical, and in ELRANGE as OENTRY in check_tcs(). */
 	if (!in_elrange(secs, frame.rip))
-		return cpu_gp();
+		return cpu_gp_why(why, WHY_RESUME_RIP, frame.rip, secs->base);
 	if (!canonical(frame.fsbase) || !canonical(frame.gsbase))
-		return cpu_gp();
+		return cpu_gp_why(why, WHY_RESUME_BASES, frame.fsbase, frame.gsbase);
 
 	save_outside(lp, secs, tcs, regs);
 
@@ -315,6 +341,49 @@ struct cpu_result lp_eresume(struct lp_state *lp, const struct lp_secs *secs,
 	__atomic_store_n(&tcs->cssa, tcs->cssa - 1, __ATOMIC_RELAXED);
 	enter_mode(lp, tcs);
 	return cpu_done();
+}
+
+bool lp_aexnotify(const struct lp_secs *secs, const struct sgx_tcs_slot *tcs,
+		  const struct sgx_gprsgx *gpr)
+{
+	/* A debugger may write FLAGS meanwhile: both bits count as they are now. */
+	uint64_t flags = __atomic_load_n(&tcs->flags, __ATOMIC_RELAXED) & legal_flags(secs);
+
+	return (flags & SGX_TCS_AEXNOTIFY_BIT) &&
+	       (__atomic_load_n(&gpr->aexnotify, __ATOMIC_RELAXED) & SGX_GPRSGX_AEXNOTIFY_BIT);
+}
+
+struct cpu_result lp_aexnotify_check(const struct lp_secs *secs, const struct sgx_tcs_slot *tcs,
+				     struct why *why)
+{
+	uint32_t cssa = __atomic_load_n(&tcs->cssa, __ATOMIC_RELAXED);
+	struct cpu_result r;
+
+	/* The handler needs a frame of its own, for an AEX out of it. */
+	if (cssa >= tcs->nssa)
+		return cpu_gp_why(why, WHY_ENTRY_CSSA_FULL, cssa, tcs->nssa);
+	r = check_ssa(secs, tcs, cssa, why);
+	return cpu_ok(r) ? check_target(secs, tcs, why) : r;
+}
+
+struct cpu_result lp_edeccssa_check(const struct lp_state *lp, struct why *why)
+{
+	const struct sgx_tcs_slot *tcs = lp->tcs;
+	uint32_t cssa;
+
+	if (!tcs || !(lp->secs->features & LP_EDECCSSA))
+		return cpu_gp();
+	cssa = __atomic_load_n(&tcs->cssa, __ATOMIC_RELAXED);
+	if (!cssa)
+		return cpu_gp_why(why, WHY_EDECCSSA_EMPTY, cssa, tcs->nssa);
+	return check_ssa(lp->secs, tcs, cssa - 1, why);
+}
+
+void lp_edeccssa(struct lp_state *lp)
+{
+	struct sgx_tcs_slot *tcs = lp->tcs;
+
+	__atomic_store_n(&tcs->cssa, tcs->cssa - 1, __ATOMIC_RELAXED);
 }
 
 struct cpu_result lp_eexit(struct lp_state *lp, struct lp_gprs *regs)
@@ -384,7 +453,8 @@ void lp_aex_save(struct lp_state *lp, struct sgx_gprsgx *gpr, struct sgx_exinfo 
 
 	/*
 	 * Into the frame.  RF is saved as an interrupt frame would have it, TF as
-	 * zero.  URSP, URBP and the byte of AEX-Notify are not ours to write.
+	 * zero.  URSP and URBP are EENTER's, the byte of AEX-Notify is the enclave's:
+	 * it stays set from one AEX to the next.
 	 */
 	regs->rflags = rflags & ~LP_RFLAGS_TF;
 	cpu_copy(gpr, regs, GPRS_SHARED_SIZE);

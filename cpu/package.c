@@ -35,6 +35,17 @@ void cpu_package_init(struct cpu_package *pkg, const struct cpu_config *config,
 	pkg->broken = NULL;
 }
 
+bool cpu_lock_launch(struct cpu_package *pkg, const uint8_t *hash)
+{
+	pkg->feature_control &= ~(uint64_t)SGX_FEATURE_CONTROL_LC;
+	if (!hash)
+		return true;
+	if (!pkg->config.flc)
+		return false;
+	memcpy(pkg->sgxlepubkeyhash, hash, sizeof(pkg->sgxlepubkeyhash));
+	return true;
+}
+
 void cpu_package_exit(struct cpu_package *pkg)
 {
 	crypto_gcm_free(pkg->gcm);
@@ -171,6 +182,8 @@ void cpu_cpuid_sgx(const struct cpu_package *pkg, uint32_t leaf, uint32_t sublea
 			regs->eax |= SGX_CPUID_12_EAX_SGX2;
 		if (config->oversub)
 			regs->eax |= SGX_CPUID_12_EAX_OVERSUB;
+		if (config->edeccssa)
+			regs->eax |= SGX_CPUID_12_EAX_EDECCSSA;
 		regs->ebx = config->miscselect;
 		regs->edx = config->max_size_32 | (uint32_t)config->max_size_64 << 8;
 		break;
@@ -187,8 +200,7 @@ void cpu_cpuid_sgx(const struct cpu_package *pkg, uint32_t leaf, uint32_t sublea
 	}
 }
 
-/* Bytes of an SSA frame: XSAVE image in standard format, GPRSGX, MISC region */
-uint64_t secs_ssa_size(const struct cpu_config *config, uint64_t xfrm, uint32_t miscselect)
+uint64_t cpu_ssa_size(const struct cpu_config *config, uint64_t xfrm, uint32_t miscselect)
 {
 	uint64_t size = 512 + 64; /* the legacy area and the XSAVE header */
 

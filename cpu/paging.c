@@ -4,7 +4,7 @@
  * inside carries the epoch at its entry.  A thread may have translations in its
  * TLB that are as old as its entry, and an exit flushes them.  So a page that was
  * blocked in epoch n can be used by nobody once an ETRACK has ended that epoch and
- * every thread inside entered after it.
+ * every thread inside entered after it; nor can one by what EMODPR or EMODT took.
  */
 #include "paging.h"
 
@@ -75,16 +75,18 @@ bool paging_child(unsigned int pt)
 }
 
 /**
- * paging_tracked() - has no thread a translation that is as old as an EBLOCK?
- * @blocked_epoch: epcm_entry.blocked_epoch; fewer than 2^32 epochs ago
+ * paging_tracked() - has no thread a translation as old as an EBLOCK, EMODPR or EMODT?
+ * @then: epcm_entry.blocked_epoch or modified_epoch; fewer than 2^32 epochs ago
  *
- * Context: the SECS is held, and its track_lock shared.
+ * Context: the SECS is held, or has a child that is.  EWB holds its track_lock shared,
+ * as the SDM has it.  EACCEPT runs beside ETRACK: an ETRACK that is under way has
+ * ended nothing yet, and what ended before it stays ended.
  */
-bool paging_tracked(const struct cpu_package *pkg, epc_slot_t secs, uint32_t blocked_epoch)
+bool paging_tracked(const struct cpu_package *pkg, epc_slot_t secs, uint32_t then)
 {
 	uint64_t epoch = __atomic_load_n(&secs_get(pkg, secs)->hidden.epoch, __ATOMIC_ACQUIRE);
 	const struct epc_mem_ops *mem = pkg->mem;
-	uint32_t since = (uint32_t)epoch - blocked_epoch;
+	uint32_t since = (uint32_t)epoch - then;
 
 	if (!since)
 		return false;

@@ -26,6 +26,6 @@ int paging_open(const struct cpu_package *pkg, const struct paging_header *heade
 
 uint64_t *paging_va_slot(const struct cpu_package *pkg, uint64_t addr);
 bool paging_child(unsigned int pt);
-bool paging_tracked(const struct cpu_package *pkg, epc_slot_t secs, uint32_t blocked_epoch);
+bool paging_tracked(const struct cpu_package *pkg, epc_slot_t secs, uint32_t then);
 
 #endif

@@ -71,6 +71,4 @@ static inline bool secs_in_elrange(const union secs_page *secs, uint64_t addr)
 	return addr - secs->arch.base < secs->arch.size;
 }
 
-uint64_t secs_ssa_size(const struct cpu_config *config, uint64_t xfrm, uint32_t miscselect);
-
 #endif

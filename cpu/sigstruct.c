@@ -14,15 +14,33 @@ static const uint8_t digest_info[19] = {0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60
 					0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04, 0x20};
 
 #define VENDOR_INTEL 0x8086u
-#define SIGNED_SIZE  (SGX_SIGSTRUCT_SIGNED1_SIZE + SGX_SIGSTRUCT_SIGNED2_SIZE)
 
-static void signed_message(const struct sgx_sigstruct_arch *sig, uint8_t message[SIGNED_SIZE])
+/**
+ * cpu_sigstruct_message() - the two spans that SIGNATURE covers, one after the other
+ */
+void cpu_sigstruct_message(const struct sgx_sigstruct_arch *sig,
+			   uint8_t message[CPU_SIGSTRUCT_MESSAGE_SIZE])
 {
 	const uint8_t *bytes = (const uint8_t *)sig;
 
 	memcpy(message, bytes + SGX_SIGSTRUCT_SIGNED1_OFF, SGX_SIGSTRUCT_SIGNED1_SIZE);
 	memcpy(message + SGX_SIGSTRUCT_SIGNED1_SIZE, bytes + SGX_SIGSTRUCT_SIGNED2_OFF,
 	       SGX_SIGSTRUCT_SIGNED2_SIZE);
+}
+
+/**
+ * cpu_sigstruct_from_message() - the reverse of cpu_sigstruct_message()
+ */
+void cpu_sigstruct_from_message(struct sgx_sigstruct_arch *sig,
+				const uint8_t message[CPU_SIGSTRUCT_MESSAGE_SIZE])
+{
+	uint8_t *bytes = (uint8_t *)sig;
+
+	memset(sig, 0, sizeof(*sig));
+	memcpy(bytes + SGX_SIGSTRUCT_SIGNED1_OFF, message, SGX_SIGSTRUCT_SIGNED1_SIZE);
+	memcpy(bytes + SGX_SIGSTRUCT_SIGNED2_OFF, message + SGX_SIGSTRUCT_SIGNED1_SIZE,
+	       SGX_SIGSTRUCT_SIGNED2_SIZE);
+	sig->exponent = 3;
 }
 
 /* 00 01 FF..FF 00 DigestInfo, 352 bytes, and then the digest */
@@ -40,7 +58,8 @@ static bool padding_ok(const uint8_t em[SGX_MODULUS_SIZE_BYTES])
 
 static enum cpu_sigstruct_check check_signature(const struct sgx_sigstruct_arch *sig)
 {
-	uint8_t em[SGX_MODULUS_SIZE_BYTES], message[SIGNED_SIZE], digest[SGX_HASH_SIZE];
+	uint8_t em[SGX_MODULUS_SIZE_BYTES], message[CPU_SIGSTRUCT_MESSAGE_SIZE],
+		digest[SGX_HASH_SIZE];
 	struct crypto_rsa rsa;
 
 	memcpy(rsa.modulus, sig->modulus, sizeof(rsa.modulus));
@@ -57,7 +76,7 @@ static enum cpu_sigstruct_check check_signature(const struct sgx_sigstruct_arch 
 	}
 	if (!padding_ok(em))
 		return CPU_SIG_PADDING;
-	signed_message(sig, message);
+	cpu_sigstruct_message(sig, message);
 	crypto_sha256(message, sizeof(message), digest);
 	if (memcmp(em + SGX_MODULUS_SIZE_BYTES - SGX_HASH_SIZE, digest, sizeof(digest)))
 		return CPU_SIG_DIGEST;
@@ -120,10 +139,10 @@ void cpu_sigstruct_init(struct sgx_sigstruct_arch *sig)
 int cpu_sigstruct_sign(struct sgx_sigstruct_arch *sig, const void *pem, size_t pem_size,
 		       const char **why)
 {
-	uint8_t message[SIGNED_SIZE];
+	uint8_t message[CPU_SIGSTRUCT_MESSAGE_SIZE];
 	struct crypto_rsa rsa;
 
-	signed_message(sig, message);
+	cpu_sigstruct_message(sig, message);
 	if (crypto_rsa_sign(pem, pem_size, message, sizeof(message), &rsa, why))
 		return -1;
 	memcpy(sig->modulus, rsa.modulus, sizeof(sig->modulus));
@@ -132,4 +151,18 @@ int cpu_sigstruct_sign(struct sgx_sigstruct_arch *sig, const void *pem, size_t p
 	memcpy(sig->q2, rsa.q2, sizeof(sig->q2));
 	sig->exponent = 3;
 	return 0;
+}
+
+enum cpu_sigstruct_check cpu_sigstruct_complete(struct sgx_sigstruct_arch *sig)
+{
+	struct crypto_rsa rsa;
+
+	memcpy(rsa.modulus, sig->modulus, sizeof(rsa.modulus));
+	memcpy(rsa.signature, sig->signature, sizeof(rsa.signature));
+	/* Quotients that do not fit are those of a signature that is not the modulus'. */
+	if (!crypto_rsa_helpers(&rsa))
+		return CPU_SIG_Q1;
+	memcpy(sig->q1, rsa.q1, sizeof(sig->q1));
+	memcpy(sig->q2, rsa.q2, sizeof(sig->q2));
+	return cpu_sigstruct_verify(sig);
 }

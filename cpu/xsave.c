@@ -131,14 +131,18 @@ void lp_xsave_init_event(uint8_t *live, uint64_t xfrm, const struct lp_xsave_lay
 		cpu_put32(live + SSE_MXCSR, MXCSR_AFTER_XM);
 }
 
-bool lp_xsave_check(const uint8_t *ssa, uint64_t xfrm)
+bool lp_xsave_check(const uint8_t *ssa, uint64_t xfrm, struct why *why)
 {
-	if (cpu_get64(ssa + XSTATE_BV) & ~xfrm)
-		return false;
-	if (cpu_get64(ssa + HEADER_ZERO) || cpu_get64(ssa + HEADER_ZERO + 8))
-		return false;
-	if (has_mxcsr(xfrm) && (cpu_get32(ssa + SSE_MXCSR) & MXCSR_RSVD_BITS))
-		return false;
+	uint64_t bv = cpu_get64(ssa + XSTATE_BV);
+	uint64_t zero = cpu_get64(ssa + HEADER_ZERO), zero2 = cpu_get64(ssa + HEADER_ZERO + 8);
+	uint32_t mxcsr = cpu_get32(ssa + SSE_MXCSR);
+
+	if (bv & ~xfrm)
+		return why_not(why, WHY_RESUME_XSTATE, bv, xfrm);
+	if (zero || zero2)
+		return why_not(why, WHY_RESUME_XHEADER, zero, zero2);
+	if (has_mxcsr(xfrm) && (mxcsr & MXCSR_RSVD_BITS))
+		return why_not(why, WHY_RESUME_MXCSR, mxcsr, (uint32_t)~MXCSR_RSVD_BITS);
 	return true;
 }
 

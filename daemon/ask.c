@@ -30,7 +30,7 @@ int machine_ask_words(int fd, uint32_t type, uint32_t arg, FILE *text, uint64_t 
 	memcpy(msg.words, words, sizeof(msg.words));
 	ret = sock_send(fd, &msg, NULL, 0, NULL, 0);
 	if (ret)
-		return ret;
+		return ret == -ECONNRESET ? -EPIPE : ret;
 	buf = malloc(room);
 	if (!buf)
 		return -ENOMEM;
@@ -39,7 +39,8 @@ int machine_ask_words(int fd, uint32_t type, uint32_t arg, FILE *text, uint64_t 
 
 		if (n < 0 && errno == EINTR)
 			continue;
-		ret = n < 0 ? -errno : -EPIPE;
+		/* ECONNRESET: it ended before it read the question */
+		ret = n < 0 && errno != ECONNRESET ? -errno : -EPIPE;
 		if (n < (ssize_t)sizeof(msg))
 			break;
 		memcpy(&msg, buf, sizeof(msg));

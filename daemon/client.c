@@ -250,6 +250,10 @@ static void *service(void *arg)
 			alone = !budget || beside(c, call, &company);
 			continue;
 		}
+		if (stream_serve(c)) {
+			alone = true;
+			continue;
+		}
 		/* Where an ADD_PAGES goes on, its next piece is due */
 		limit = budget && call->more ? 4 * SPIN_MAX : budget;
 		while (alone && spins < limit &&
@@ -316,8 +320,10 @@ static void free_client(struct client *c)
 	if (c->mm.uffd >= 0)
 		close(c->mm.uffd);
 	pthread_mutex_destroy(&c->mm.lock);
+	pthread_mutex_destroy(&c->stream_lock);
+	cpuid_scan_end(c);
 	free(c->mm.mapping);
-	free(c->encl);
+	free(c->held);
 	free(c);
 }
 
@@ -337,6 +343,7 @@ void client_end(struct client *c)
 	loop_del(m, &c->pidfd);
 	loop_del(m, &c->private);
 	stop_service(c);
+	stream_end_client(c);
 	unlink_client(c);
 	if (c->channel->panic_code)
 		log_line("process %d: agent panic %u at line %u, value %#llx", c->pid,
@@ -344,13 +351,14 @@ void client_end(struct client *c)
 			 (unsigned long long)c->channel->panic_value);
 	/* Also where there is no memory for what follows; who is off the list has none. */
 	pthread_mutex_lock(&m->lock);
-	for (struct enclave *e = m->enclaves; e; e = e->next)
+	for (struct enclave *e = m->enclaves; e; e = e->next) {
 		paging_del_mm(e, &c->mm);
+		enclave_wipe_dead(e, c->number);
+	}
 	pthread_mutex_unlock(&m->lock);
 	all = enclave_all(m, &count);
 	for (uint32_t i = 0; all && i < count; i++) {
 		rpc_ioctl_abandon(c, all[i]);
-		enclave_wipe_dead(all[i], c->pid);
 		enclave_put(all[i]);
 	}
 	free(all);
@@ -379,7 +387,7 @@ static void private_ready(struct machine *m, struct source *s, uint32_t events)
 static int make_channel(struct client *c)
 {
 	struct proto_channel *ch;
-	int fd;
+	int fd, ret;
 
 	fd = memfd_create("swsgx-channel", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (fd < 0)
@@ -395,12 +403,14 @@ static int make_channel(struct client *c)
 	ch->version = PROTO_VERSION;
 	ch->client = c->number;
 	ch->spin = c->machine->spin;
+	ch->shown_at = c->shown_at;
 	c->channel = ch;
 	return fd;
 
 fail:
+	ret = -errno;
 	close(fd);
-	return -ENOMEM;
+	return ret;
 }
 
 /* Our ioctls go to what a client gave us: be sure what it is. */
@@ -429,42 +439,94 @@ static struct client *find_pid(struct machine *m, pid_t pid)
 }
 
 /**
+ * client_number() - a number for a new client
+ * @clients:	those that there are
+ * @last:	that was given before
+ *
+ * TCS slots have the numbers of those whose threads are inside, and give them back at a
+ * client's end: so two living clients never have the same.
+ * Context: main thread, which alone makes and ends clients.
+ * Return: the next number that nobody has; 0: there is none left.
+ */
+uint32_t client_number(const struct client *clients, uint32_t last)
+{
+	for (uint32_t tries = 1; tries < LP_OWNER_CLIENTS; tries++) {
+		const struct client *c = clients;
+
+		last = last % (LP_OWNER_CLIENTS - 1) + 1;
+		while (c && c->number != last)
+			c = c->next;
+		if (!c)
+			return last;
+	}
+	return 0;
+}
+
+/* It learns why; EMFILE would be its own limit. */
+static void client_refuse(int private_fd, int error)
+{
+	struct proto_msg msg = {
+		.magic = PROTO_MAGIC,
+		.version = PROTO_VERSION,
+		.type = PROTO_MSG_CONNECTED,
+		.status = error == -EMFILE ? -ENFILE : error,
+	};
+
+	msg.words[0] = (uint64_t)getpid();
+	(void)sock_send(private_fd, &msg, NULL, 0, NULL, 0);
+}
+
+/**
  * client_connect() - PROTO_MSG_CONNECT
  * @m:		machine
  * @pid:	of the process, as the kernel says
+ * @pidfd:	of it; -errno: there is none
  * @private_fd:	its private socket
  * @uffd:	its userfaultfd, or -1
  *
  * Context: main thread.  Takes the descriptors, also on failure.
- * Return: 0, or -errno (the process sees its private socket close).
+ * Return: 0, or -errno (the process is told, and sees its private socket close).
  */
-int client_connect(struct machine *m, pid_t pid, int private_fd, int uffd)
+int client_connect(struct machine *m, pid_t pid, int pidfd, int private_fd, int uffd)
 {
 	struct client *old = find_pid(m, pid), *c;
 	int channel, fds[2], ret;
+	char cause[64];
 
 	if (old)
 		client_end(old);
 	c = calloc(1, sizeof(*c));
 	if (!c) {
+		client_refuse(private_fd, -ENOMEM);
 		close(private_fd);
+		if (pidfd >= 0)
+			close(pidfd);
 		if (uffd >= 0)
 			close(uffd);
 		return -ENOMEM;
 	}
 	c->machine = m;
 	c->pid = pid;
-	c->proc = pids_in_proc(pid);
 	c->private.fd = private_fd;
 	c->mm.uffd = uffd;
-	c->number = ++m->next_client;
+	c->number = client_number(m->clients, m->last_number);
 	atomic_init(&c->state, CLIENT_SERVED);
 	pthread_mutex_init(&c->mm.lock, NULL);
-	c->pidfd.fd = (int)syscall(SYS_pidfd_open, pid, 0);
-	if (c->pidfd.fd < 0) {
-		ret = -errno;
+	pthread_mutex_init(&c->stream_lock, NULL);
+	c->pidfd.fd = pidfd;
+	if (pidfd < 0) {
+		ret = pidfd;
 		goto fail;
 	}
+	ret = holder_begin(c);
+	if (ret)
+		goto fail;
+	if (!c->number) {
+		ret = -EUSERS;
+		goto fail;
+	}
+	m->last_number = c->number;
+	c->proc = pids_in_proc(pid, pidfd);
 	if (uffd >= 0 && !is_uffd(uffd)) {
 		ret = -EINVAL;
 		goto fail;
@@ -502,40 +564,9 @@ int client_connect(struct machine *m, pid_t pid, int private_fd, int uffd)
 	return ret;
 
 fail:
-	log_line("process %d could not connect: %s", pid, strerror(-ret));
+	log_line("process %d could not connect: %s%s", pid, strerror(-ret),
+		 limits_cause(-ret, cause, sizeof(cause)));
+	client_refuse(private_fd, ret);
 	free_client(c);
-	return ret;
-}
-
-/**
- * client_attach() - remember that a client knows an enclave
- * @c: client
- * @e: enclave
- *
- * For reports alone.  Return: 0, or -ENOMEM.
- */
-int client_attach(struct client *c, const struct enclave *e)
-{
-	struct machine *m = c->machine;
-	int ret = 0;
-
-	pthread_mutex_lock(&m->lock);
-	for (uint32_t i = 0; i < c->encl_count; i++)
-		if (c->encl[i] == e->ino)
-			goto out;
-	if (c->encl_count == c->encl_room) {
-		uint32_t room = c->encl_room ? 2 * c->encl_room : 4;
-		uint64_t *more = realloc(c->encl, room * sizeof(*more));
-
-		if (!more) {
-			ret = -ENOMEM;
-			goto out;
-		}
-		c->encl = more;
-		c->encl_room = room;
-	}
-	c->encl[c->encl_count++] = e->ino;
-out:
-	pthread_mutex_unlock(&m->lock);
 	return ret;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What tools ask over a fresh connection: join, stat, suspend, poison, stop. */
+/* What tools ask over a fresh connection: join, stat, info, suspend, poison, stop. */
 #include "machine.h"
 
 #include <errno.h>
@@ -59,6 +59,27 @@ static void stat_message(struct machine *m, struct conn *c, bool text)
 	}
 	reply(c, ret, words);
 	free(report);
+}
+
+static void info_message(struct machine *m, struct conn *c, const struct proto_msg *msg)
+{
+	uint64_t words[8] = {0};
+	struct sgx_epc_info epc;
+	bool found = msg->words[0] == (uint64_t)getpid();
+
+	sgx_epc_info(m->sgx, &epc);
+	words[PROTO_INFO_EPC] = epc.total * SGX_PAGE_SIZE;
+	words[PROTO_INFO_EPC_FREE] = epc.free * SGX_PAGE_SIZE;
+	words[PROTO_INFO_CPU] = m->model;
+	words[PROTO_INFO_ENCLAVES] = epc.enclaves;
+	pthread_mutex_lock(&m->lock);
+	for (const struct client *p = m->clients; p; p = p->next) {
+		words[PROTO_INFO_PROCESSES]++;
+		found |= msg->words[0] == (uint64_t)p->pid;
+	}
+	pthread_mutex_unlock(&m->lock);
+	words[PROTO_INFO_FOUND] = found && (msg->arg & 1);
+	reply(c, 0, words);
 }
 
 /*
@@ -151,6 +172,13 @@ void control_message(struct machine *m, struct conn *c, const struct proto_msg *
 {
 	bool force = msg->arg & 1;
 
+	/* Who may look at a private machine may not change it: it is the command's alone */
+	if (!m->name && msg->type != PROTO_MSG_STAT && msg->type != PROTO_MSG_INFO) {
+		reply(c, -EPERM, NULL);
+		return;
+	}
+	/* who suspends, poisons or looks does so after what programs have done by now */
+	stream_settle_all(m);
 	switch (msg->type) {
 	case PROTO_MSG_RUN:
 		c->command = true;
@@ -170,11 +198,36 @@ void control_message(struct machine *m, struct conn *c, const struct proto_msg *
 			reply(c, -EBUSY, NULL);
 			break;
 		}
+		c->stopper = true;
 		reply(c, 0, NULL);
 		m->stopping = true;
+		break;
+	case PROTO_MSG_INFO:
+		info_message(m, c, msg);
 		break;
 	default:
 		reply(c, -EINVAL, NULL);
 		break;
 	}
+}
+
+/**
+ * control_who() - a program of this machine asks which one it is
+ * @m:		machine
+ * @private_fd:	where it waits; taken
+ */
+void control_who(const struct machine *m, int private_fd)
+{
+	struct proto_msg msg = {
+		.magic = PROTO_MAGIC,
+		.version = PROTO_VERSION,
+		.type = PROTO_MSG_OK,
+	};
+
+	msg.words[PROTO_WHO_PID] = (uint64_t)getpid();
+	msg.words[PROTO_WHO_EPC] = m->epc_size;
+	msg.words[PROTO_WHO_BACKING] = m->memory.backing_max * MEMORY_BACKING_PAGE;
+	msg.words[PROTO_WHO_CPU] = m->model;
+	(void)sock_send(private_fd, &msg, NULL, 0, NULL, 0);
+	close(private_fd);
 }

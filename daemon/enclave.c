@@ -24,12 +24,18 @@
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-/* The file's name, as tools look for it in /proc/PID/maps */
-#define ENCLAVE_NAME "/dev/sgx_enclave"
+/*
+ * The daemon maps each ELRANGE whole, and has 2^47 addresses.  What is larger than
+ * LARGE shares LARGE_TOTAL bytes of them, so that nobody's large enclaves, which may
+ * be empty, take the addresses that others' enclaves want.
+ */
+#define LARGE	    (1ull << 36)
+#define LARGE_TOTAL (1ull << 45)
 
 static int reopen(int fd, int flags)
 {
@@ -47,9 +53,47 @@ static int watch(struct machine *m, int fd)
 	return inotify_add_watch(m->inotify.fd, path, IN_CLOSE_WRITE);
 }
 
+/* Words of backing_used: the SECS is behind the pages */
+static size_t used_size(uint64_t pages)
+{
+	return (pages / BACKING_BITS / 64 + 1) * sizeof(uint64_t);
+}
+
+/* Return: false where the large enclaves have all that they may have */
+static bool large_begin(struct enclave *e)
+{
+	struct machine *m = e->machine;
+
+	if (e->size <= LARGE)
+		return true;
+	if (atomic_fetch_add(&m->large, e->size) > LARGE_TOTAL - e->size) {
+		atomic_fetch_sub(&m->large, e->size);
+		errno = ENOMEM;
+		return false;
+	}
+	e->large = true;
+	return true;
+}
+
+/**
+ * enclave_large_full() - might one that is closed make room for a large enclave?
+ * @m: machine
+ */
+bool enclave_large_full(struct machine *m)
+{
+	return atomic_load(&m->large) > LARGE_TOTAL / 2;
+}
+
 static void unmap_all(struct enclave *e)
 {
 	uint64_t pages = e->size / SGX_PAGE_SIZE;
+
+	if (e->large)
+		atomic_fetch_sub(&e->machine->large, e->size);
+	e->large = false;
+	if (e->backing_used)
+		munmap(e->backing_used, used_size(pages));
+	e->backing_used = NULL;
 
 	if (e->map)
 		munmap(e->map, e->size);
@@ -79,6 +123,8 @@ static void destroy(struct enclave *e)
 	pthread_mutex_destroy(&e->lock);
 	pthread_mutex_destroy(&e->mm_lock);
 	pthread_mutex_destroy(&e->window.lock);
+	pthread_mutex_destroy(&e->stream.lock);
+	free(e->stream.call);
 	free(e->tcs_watch);
 	free(e->mm);
 	free(e);
@@ -91,11 +137,12 @@ static void destroy(struct enclave *e)
  * @ret_encl:	receives it, with a reference for enclave_put()
  * @ret_fd:	the descriptor for the program; closing every copy ends the enclave
  *
- * Return: 0, or -errno.
+ * Return: 0, or -errno: -ENFILE where this process has too few descriptors left.
  */
 int enclave_open(struct machine *m, int flags, struct enclave **ret_encl, int *ret_fd)
 {
 	struct enclave *e = calloc(1, sizeof(*e));
+	char cause[64];
 	struct stat st;
 	int fd, ret;
 
@@ -104,13 +151,20 @@ int enclave_open(struct machine *m, int flags, struct enclave **ret_encl, int *r
 	pthread_mutex_init(&e->lock, NULL);
 	pthread_mutex_init(&e->mm_lock, NULL);
 	pthread_mutex_init(&e->window.lock, NULL);
+	pthread_mutex_init(&e->stream.lock, NULL);
 	e->machine = m;
 	e->tcs_fd = -1;
 	e->probe = -1;
 	e->wd = -1;
 	atomic_init(&e->refs, 2); /* the list's, the caller's */
-	e->memfd = memfd_create(ENCLAVE_NAME, MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (e->memfd < 0 || fstat(e->memfd, &st))
+	/* tools look for that name in /proc/PID/maps */
+	e->memfd = memfd_create(machine_enclave_name(m), MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (e->memfd >= 0 && !limits_headroom(e->memfd)) {
+		ret = -EMFILE;
+		goto no_number;
+	}
+	if (e->memfd < 0 || fstat(e->memfd, &st) ||
+	    getrandom(e->key, sizeof(e->key), 0) != sizeof(e->key))
 		goto no_file;
 	e->ino = st.st_ino;
 	e->dev = st.st_dev;
@@ -118,7 +172,7 @@ int enclave_open(struct machine *m, int flags, struct enclave **ret_encl, int *r
 	e->wd = watch(m, e->memfd);
 	if (e->probe < 0 || e->wd < 0)
 		goto no_file;
-	e->sgx = sgx_open(m->sgx, e);
+	e->sgx = sgx_open(m->sgx, e, m->interfaces);
 	if (!e->sgx) {
 		ret = -ENOMEM;
 		goto free_enclave;
@@ -160,33 +214,18 @@ int enclave_open(struct machine *m, int flags, struct enclave **ret_encl, int *r
 no_file:
 	/* Linux answers ENOMEM where it cannot make an enclave */
 	ret = errno == EMFILE || errno == ENFILE ? -errno : -ENOMEM;
+no_number:
+	/* EMFILE is the program's own limit; this is one of the whole machine */
+	if (ret == -EMFILE) {
+		log_line("no descriptors are left for another enclave%s",
+			 limits_cause(EMFILE, cause, sizeof(cause)));
+		ret = -ENFILE;
+	}
 free_enclave:
 	if (e->wd >= 0)
 		inotify_rm_watch(m->inotify.fd, e->wd);
 	destroy(e);
 	return ret;
-}
-
-/**
- * enclave_get() - find an enclave by the inode of its descriptor
- * @m:		machine
- * @ino:	inode
- *
- * Return: it, with a reference for enclave_put(); NULL.
- */
-struct enclave *enclave_get(struct machine *m, uint64_t ino)
-{
-	struct enclave *e;
-
-	pthread_mutex_lock(&m->lock);
-	for (e = m->enclaves; e; e = e->next) {
-		if (e->ino == ino) {
-			atomic_fetch_add(&e->refs, 1);
-			break;
-		}
-	}
-	pthread_mutex_unlock(&m->lock);
-	return e;
 }
 
 /**
@@ -249,6 +288,7 @@ int enclave_host_memory(struct sgx_encl *sgx)
 {
 	struct enclave *e = sgx_encl_host(sgx);
 	struct sgx_encl_info info;
+	char cause[64];
 	uint64_t pages;
 
 	sgx_encl_info(sgx, &info);
@@ -257,12 +297,15 @@ int enclave_host_memory(struct sgx_encl *sgx)
 	e->base = info.base;
 	e->size = info.size;
 	pages = e->size / SGX_PAGE_SIZE;
+	if (!large_begin(e))
+		goto no_memory;
 	/* nothing is in it, whatever a program has written before */
 	if (ftruncate(e->memfd, 0) || ftruncate(e->memfd, (off_t)e->size))
-		return -ENOMEM;
+		goto no_memory;
 	e->slot_of = memory_reserve(pages * sizeof(*e->slot_of));
 	e->backing = memory_reserve((pages + 1) * sizeof(*e->backing));
-	if (!e->slot_of || !e->backing)
+	e->backing_used = memory_reserve(used_size(pages));
+	if (!e->slot_of || !e->backing || !e->backing_used)
 		goto no_memory;
 	e->tcs_fd = memfd_create("swsgx-tcs", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (e->tcs_fd < 0 || ftruncate(e->tcs_fd, (off_t)((pages + 1) * sizeof(*e->tcs))) ||
@@ -290,6 +333,8 @@ int enclave_host_memory(struct sgx_encl *sgx)
 	return 0;
 
 no_memory:
+	log_line("no enclave of %llu KiB: %s%s", (unsigned long long)e->size >> 10, strerror(errno),
+		 limits_cause(errno, cause, sizeof(cause)));
 	unmap_all(e);
 	return -ENOMEM;
 }

@@ -17,6 +17,7 @@ struct exec {
 	struct exec *next; /* machine.exec_list, under machine.lock */
 	struct machine *machine;
 	pid_t pid;
+	int pidfd;
 	struct proto_exec exec;
 	int private_fd;
 	atomic_bool failed;
@@ -65,22 +66,43 @@ static void refuse(const struct exec *x, const struct inject_target *t, int erro
 	(void)sock_send(x->private_fd, &msg, NULL, 0, NULL, 0);
 }
 
+/*
+ * Is what was seized a thread of the sender?  It was found by its number.  A tracee's
+ * number is its own until its tracer has heard of its end, and so is the sender's as
+ * long as it is there: what is true of the numbers now is true of the two.
+ */
+static bool is_its_thread(const struct exec *x, const struct inject_target *t)
+{
+	struct inject_target again;
+
+	return !pids_thread(x->pid, x->pidfd, x->exec.tid, &again) && again.tid == t->tid &&
+	       sender_is_there(x->pidfd);
+}
+
 static void run(struct exec *x)
 {
+	struct inject_target target = {.pidfd = x->pidfd};
 	const char *what = "";
-	struct inject_target target;
 	int ret;
 
 	/* The sender may give away its own threads only */
-	if (pids_thread(x->pid, x->exec.tid, &target)) {
-		log_line("process %d: exec of a thread that is not its own (%u)", x->pid,
-			 x->exec.tid);
-		reply(x->private_fd, PROTO_MSG_EXEC_READY, -ESRCH);
+	if (pids_thread(x->pid, x->pidfd, x->exec.tid, &target)) {
+		bool proc = access("/proc/self/task", F_OK) == 0;
+
+		log_line("process %d: exec of a thread (%u) %s", x->pid, x->exec.tid,
+			 proc ? "that is not its own" : "cannot be looked up: there is no /proc");
+		reply(x->private_fd, PROTO_MSG_EXEC_READY, proc ? -ESRCH : -ENOENT);
 		return;
 	}
 	ret = inject_seize(&target);
 	if (ret) {
 		refuse(x, &target, ret);
+		return;
+	}
+	if (!is_its_thread(x, &target)) {
+		inject_release(&target);
+		log_line("process %d has ended: its exec is not followed", x->pid);
+		reply(x->private_fd, PROTO_MSG_EXEC_READY, -ESRCH);
 		return;
 	}
 	/* If it does not hear us it is dead, which inject_follow() finds out */
@@ -107,6 +129,7 @@ static void *exec_thread(void *arg)
 
 	run(x);
 	close(x->private_fd);
+	close(x->pidfd);
 	pthread_mutex_lock(&m->lock);
 	for (p = &m->exec_list; *p != x; p = &(*p)->next)
 		;
@@ -124,23 +147,26 @@ static void *exec_thread(void *arg)
  * exec_start() - a thread of a process is about to exec
  * @m:		machine
  * @pid:	of the process, as the kernel says
+ * @pidfd:	of it; taken.  -errno: there is none
  * @exec:	its request
  * @private_fd:	where it waits; taken
  *
  * Context: main thread.
  */
-void exec_start(struct machine *m, pid_t pid, const struct proto_exec *exec, int private_fd)
+void exec_start(struct machine *m, pid_t pid, int pidfd, const struct proto_exec *exec,
+		int private_fd)
 {
 	/* then the private socket closes without another word, as for a dead daemon */
-	bool taken = debug_takes_exec(m, pid, exec);
-	struct exec *x = taken ? NULL : calloc(1, sizeof(*x));
+	bool taken = pidfd >= 0 && debug_takes_exec(m, pid, pidfd, exec);
+	struct exec *x = taken || pidfd < 0 ? NULL : calloc(1, sizeof(*x));
 	pthread_attr_t attr;
 	pthread_t thread;
-	int ret = taken ? 0 : ENOMEM;
+	int ret = taken ? 0 : pidfd < 0 ? -pidfd : ENOMEM;
 
 	if (x) {
 		x->machine = m;
 		x->pid = pid;
+		x->pidfd = pidfd;
 		x->exec = *exec;
 		x->private_fd = private_fd;
 		pthread_mutex_lock(&m->lock);
@@ -167,6 +193,8 @@ void exec_start(struct machine *m, pid_t pid, const struct proto_exec *exec, int
 	}
 	reply(private_fd, PROTO_MSG_EXEC_READY, -ret);
 	close(private_fd);
+	if (pidfd >= 0)
+		close(pidfd);
 }
 
 /**

@@ -38,8 +38,8 @@
 	X(SECS_ELDU, "before ELDU of a SECS")                           \
 	X(SECS_LOADED, "after it")                                      \
 	/* mm.c: grant */                                               \
-	X(COPY, "before UFFDIO_COPY")                                   \
-	X(COPIED, "after it, the table has the old place")              \
+	X(COPY, "before the page goes into the file")                   \
+	X(COPIED, "after that, the table has the old place")            \
 	X(CONTINUE, "before UFFDIO_CONTINUE")                           \
 	X(CONTINUED, "after it")                                        \
 	/* tcs.c */                                                     \

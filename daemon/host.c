@@ -3,10 +3,9 @@
 #include "machine.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 /*
  * The agent has fetched what the ioctl may want; an address that it did not
@@ -77,20 +76,60 @@ static bool signal_pending(struct sgx_call *call)
 	return call->used && call->used == s->src_pages && !s->src_status;
 }
 
-/* The agent has looked at it: only it can, descriptors are the process' own. */
+/*
+ * Which file a descriptor of a process is of, as fdinfo has it: stat(2) would ask the file's
+ * file system, which may be a client's and hang.  Memfds have a mount that nothing else has.
+ * @proc: as /proc numbers it; 0: ourselves
+ * Return: false where we may not look, or before Linux 5.14, which does not say the inode.
+ */
+bool host_fd_file(pid_t proc, int fd, uint64_t *mount, uint64_t *ino)
+{
+	char path[64], line[128];
+	unsigned found = 0;
+	FILE *f;
+
+	if (proc)
+		snprintf(path, sizeof(path), "/proc/%d/fdinfo/%d", proc, fd);
+	else
+		snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	f = fopen(path, "re");
+	while (f && found != 3 && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "mnt_id: %" SCNu64, mount) == 1)
+			found |= 1;
+		if (sscanf(line, "ino: %" SCNu64, ino) == 1)
+			found |= 2;
+	}
+	if (f) {
+		fclose(f);
+		return found == 3;
+	}
+	if (errno != ENOENT)
+		return false;
+	/* not open, or no such process */
+	*mount = HOST_NO_MOUNT;
+	*ino = 0;
+	return true;
+}
+
+/* The agent has looked at it: only it always can, descriptors are the process' own. */
 static bool is_provision_fd(struct sgx_call *call, int fd)
 {
 	struct machine *m = call->client->machine;
-	char path[64];
-	struct stat st;
+	uint64_t mount, ino;
 
-	if (!(call->slot.a2 & PROTO_IOCTL_PROVISION_FD))
+	if (!(call->slot.a2 & PROTO_IOCTL_PROVISION_FD) ||
+	    (m->files.flags & PROTO_FILES_NO_PROVISION))
 		return false;
 	/* And where we may look, we do */
-	snprintf(path, sizeof(path), "/proc/%d/fd/%d", call->client->proc, fd);
-	if (stat(path, &st))
-		return errno == EACCES || errno == EPERM;
-	return st.st_dev == m->provision_dev && st.st_ino == m->provision_ino;
+	if (m->provision_mount == HOST_NO_MOUNT ||
+	    !host_fd_file(call->client->proc, fd, &mount, &ino))
+		return true;
+	return mount == m->provision_mount && ino == m->provision_ino;
+}
+
+static struct why *call_why(struct sgx_call *call)
+{
+	return &call->slot.why;
 }
 
 static void host_log(void *host_ctx, const char *line)
@@ -98,12 +137,12 @@ static void host_log(void *host_ctx, const char *line)
 	log_line("%s", line);
 }
 
-#define WITHOUT_PAGING                                                                \
-	.copy_from_user = copy_from_user, .copy_to_user = copy_to_user,               \
-	.source_page = source_page, .signal_pending = signal_pending,                 \
-	.is_provision_fd = is_provision_fd, .encl_memory = enclave_host_memory,       \
-	.encl_free = enclave_host_free, .epc_mem = &memory_ops,                       \
-	.tcs_publish = enclave_host_tcs_publish, .tcs_debug = enclave_host_tcs_debug, \
+#define WITHOUT_PAGING                                                                           \
+	.copy_from_user = copy_from_user, .copy_to_user = copy_to_user,                          \
+	.source_page = source_page, .signal_pending = signal_pending,                            \
+	.is_provision_fd = is_provision_fd, .why = call_why, .encl_memory = enclave_host_memory, \
+	.encl_free = enclave_host_free, .epc_mem = &memory_ops,                                  \
+	.tcs_publish = enclave_host_tcs_publish, .tcs_debug = enclave_host_tcs_debug,            \
 	.tcs_retire = enclave_host_tcs_retire, .page_grant = mm_page_grant, .log = host_log
 
 /* Without userfaultfd a page cannot be taken away from a process. */

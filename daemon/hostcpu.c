@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The host's processor, and what the machine makes of it. */
 #include "machine.h"
+#include "tsc.h"
 
 #include <inject/cpuid.h>
 
@@ -32,11 +33,19 @@ static bool host_is_intel(void)
 	       d == signature_INTEL_edx && c == signature_INTEL_ecx;
 }
 
+/*
+ * log2 of the largest ELRANGE, 1 TiB.  Processors offer up to 2^56.  Here each ELRANGE
+ * is mapped in the daemon, whole, and so are its tables (1/64 of it for the TCSs); a
+ * process has 2^47 addresses.  See LARGE_TOTAL (enclave.c).
+ */
+#define MAX_SIZE_64 40
+
 /**
- * hostcpu_config() - a package as this processor can run it
+ * hostcpu_config() - a package as this processor can run it, and as its model allows
+ * @model: which one
  * @config: receives it
  */
-void hostcpu_config(struct cpu_config *config)
+void hostcpu_config(const struct cpu_model *model, struct cpu_config *config)
 {
 	memset(config, 0, sizeof(*config));
 	config->attributes = SGX_ATTR_DEBUG_BIT | SGX_ATTR_MODE64_BIT | SGX_ATTR_PROVISION_KEY_BIT |
@@ -45,8 +54,9 @@ void hostcpu_config(struct cpu_config *config)
 	config->xfrm = host_xcr0() & (host_is_intel() ? XFRM_OFFERED : XFRM_AMD);
 	config->miscselect = SGX_MISC_EXINFO_BIT;
 	config->max_size_32 = 31;
-	config->max_size_64 = 36;
+	config->max_size_64 = MAX_SIZE_64;
 	config->flc = 1;
+	cpu_model_apply(model, config);
 	for (uint32_t i = 2; i < 63; i++) {
 		uint32_t a, b, c, d;
 
@@ -55,32 +65,6 @@ void hostcpu_config(struct cpu_config *config)
 		config->xsave_size[i] = a;
 		config->xsave_offset[i] = b;
 	}
-}
-
-/*
- * Linux shows a TSC whose rate is constant as bogomips: loops of one instruction
- * that take two clocks each, in millions a second, with two decimals.
- */
-static uint32_t host_tsc_khz(void)
-{
-	bool constant = false;
-	double bogomips = 0;
-	char *line = NULL;
-	size_t size = 0;
-	FILE *f = fopen("/proc/cpuinfo", "re");
-
-	while (f && getline(&line, &size, f) > 1) { /* the first processor's lines */
-		if (!strncmp(line, "flags", 5))
-			constant = strstr(line, " constant_tsc");
-		else if (!strncmp(line, "bogomips", 8))
-			sscanf(line, "bogomips : %lf", &bogomips);
-	}
-	free(line);
-	if (f)
-		fclose(f);
-	if (!constant || bogomips < 200 || bogomips > 20000)
-		return 0;
-	return (uint32_t)(bogomips * 500 + 0.5);
 }
 
 /* The agent asks for the name of each file that it does not know: libc every time */
@@ -104,7 +88,7 @@ static void native(uint32_t leaf, uint32_t subleaf, struct cpu_cpuid *regs)
  */
 void hostcpu_view(struct machine *m)
 {
-	cpu_cpuid_view_init(&m->cpuid, &m->pkg, native, m->intel, m->intel ? host_tsc_khz() : 0);
+	cpu_cpuid_view_init(&m->cpuid, &m->pkg, native, cpu_model(m->model), tsc_khz());
 	inject_cpuid_view(&m->cpuid, sizeof(m->cpuid));
 	/* before there are threads: it takes a child */
 	inject_cpuid_can_fault();

@@ -5,6 +5,7 @@
  */
 #include "machine.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -20,19 +21,51 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static char lines[LOG_LINES][LOG_WIDTH];
 static unsigned long count;
 static int log_fd = -1;
+static int open_error; /* errno, why there is no file */
 
 /**
- * log_init() - open the log file that SWSGX_LOG names
+ * log_open() - open the log file that SWSGX_LOG names
+ *
+ * A FIFO that nobody reads is refused (ENXIO) and not waited for.
+ * Context: before the caller's files are closed, since it may be /dev/stderr.
+ * Return: descriptor, 3 or above; -1: there is no such file, see log_note().
  */
-void log_init(void)
+int log_open(void)
 {
 	const char *path = getenv("SWSGX_LOG");
+	int fd, high;
 
-	if (path && *path)
-		log_fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	if (!path || !*path)
+		return -1;
+	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600);
+	high = fd < 0 || fd > 2 ? fd : fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	open_error = high < 0 ? errno : 0;
+	return high;
+}
+
+/**
+ * log_init() - write the log to a file, too
+ * @fd: from log_open()
+ */
+void log_init(int fd)
+{
+	log_fd = fd;
 	/* What libc or a sanitizer has to say of us, too; it was /dev/null */
 	if (log_fd >= 0)
 		dup2(log_fd, STDERR_FILENO);
+}
+
+/**
+ * log_note() - tell who starts the machine that there is no log file
+ * @ready:	receives it, if SWSGX_LOG names a file that cannot be written
+ */
+void log_note(struct daemon_ready *ready)
+{
+	if (open_error)
+		machine_warn(ready,
+			     "no log file: SWSGX_LOG is %.200s: %s (the last lines are in 'swsgx "
+			     "stat --json')",
+			     getenv("SWSGX_LOG"), strerror(open_error));
 }
 
 /**
@@ -60,8 +93,10 @@ void log_line(const char *fmt, ...)
 		clock_gettime(CLOCK_REALTIME, &now);
 		n = snprintf(out, sizeof(out), "%lld.%03ld swsgx[%d]: %s\n", (long long)now.tv_sec,
 			     now.tv_nsec / 1000000, getpid(), line);
-		if (write(log_fd, out, (size_t)n) < 0) {
-			/* A full disk must not stop the machine */
+		/* A full disk must not stop the machine; a full pipe loses a line */
+		if (write(log_fd, out, (size_t)n) < 0 && errno != EAGAIN) {
+			snprintf(lines[count++ % LOG_LINES], LOG_WIDTH,
+				 "SWSGX_LOG: %s: the file gets no more lines", strerror(errno));
 			close(log_fd);
 			log_fd = -1;
 		}

@@ -58,18 +58,38 @@ static void conn_end(struct machine *m, struct conn *c)
 		m->private_over = true;
 	loop_del(m, &c->source);
 	close(c->source.fd);
+	if (c->debug)
+		close(c->debugger_fd);
 	free(c);
+}
+
+/*
+ * All but the connections of `swsgx machine stop`: the kernel closes those when this
+ * process is gone, and until then the lock of the machine's name may be held.
+ */
+static void conns_end(struct machine *m)
+{
+	struct conn *c = m->conns, *next;
+
+	for (; c; c = next) {
+		next = c->next;
+		if (!c->stopper)
+			conn_end(m, c);
+	}
 }
 
 struct received {
 	struct proto_msg msg;
-	pid_t pid;
+	struct sender from;
 	int fd[4];
 	uint32_t fd_count;
 };
 
 static void close_fds(struct received *r)
 {
+	if (r->from.pidfd >= 0)
+		close(r->from.pidfd);
+	r->from.pidfd = -ESRCH;
 	for (uint32_t i = 0; i < r->fd_count; i++)
 		close(r->fd[i]);
 	r->fd_count = 0;
@@ -92,11 +112,8 @@ static void collect(struct received *r, struct msghdr *hdr)
 				else
 					close(fd);
 			}
-		} else if (c->cmsg_type == SCM_CREDENTIALS) {
-			struct ucred cred;
-
-			memcpy(&cred, CMSG_DATA(c), sizeof(cred));
-			r->pid = cred.pid;
+		} else {
+			sender_collect(&r->from, c);
 		}
 	}
 }
@@ -106,7 +123,7 @@ static int receive(int sock, struct received *r)
 {
 	union {
 		struct cmsghdr align;
-		char space[CMSG_SPACE(4 * sizeof(int)) + CMSG_SPACE(sizeof(struct ucred))];
+		char space[CMSG_SPACE(4 * sizeof(int)) + SENDER_SPACE];
 	} control;
 	struct iovec iov = {.iov_base = &r->msg, .iov_len = sizeof(r->msg)};
 	struct msghdr hdr = {
@@ -118,16 +135,18 @@ static int receive(int sock, struct received *r)
 	ssize_t n;
 
 	memset(r, 0, sizeof(*r));
+	sender_begin(&r->from);
 	n = recvmsg(sock, &hdr, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR ? 0 : -1;
 	collect(r, &hdr);
+	sender_end(&r->from);
 	if (!n)
 		return -1;
 	if ((size_t)n != sizeof(r->msg) || (hdr.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) ||
-	    r->msg.magic != PROTO_MAGIC || r->msg.version != PROTO_VERSION || r->pid <= 0) {
+	    r->msg.magic != PROTO_MAGIC || r->msg.version != PROTO_VERSION || r->from.pid <= 0) {
 		/* Processes share the socket: drop the message, not the command */
-		log_line("a message of process %d that is none: %zd bytes, type %u", r->pid, n,
+		log_line("a message of process %d that is none: %zd bytes, type %u", r->from.pid, n,
 			 r->msg.type);
 		close_fds(r);
 		return 0;
@@ -135,40 +154,58 @@ static int receive(int sock, struct received *r)
 	return 1;
 }
 
-/* Which descriptors belong to the handler after this: none of r's. */
-static void command_message(struct machine *m, struct received *r)
+/* Return: true where the message was one, and its descriptors are taken. */
+static bool take_message(struct machine *m, struct received *r)
 {
+	int pidfd = r->from.pidfd;
+	pid_t pid = r->from.pid;
+
 	switch (r->msg.type) {
 	case PROTO_MSG_CONNECT:
 		if (r->fd_count < 1 || r->fd_count > 2)
-			break;
-		if (!client_connect(m, r->pid, r->fd[0], r->fd_count == 2 ? r->fd[1] : -1))
-			log_line("process %d connected", r->pid);
-		r->fd_count = 0;
-		return;
+			return false;
+		if (!client_connect(m, pid, pidfd, r->fd[0], r->fd_count == 2 ? r->fd[1] : -1))
+			log_line("process %d connected", pid);
+		r->from.pidfd = -ESRCH; /* the client's */
+		break;
 	case PROTO_MSG_EXEC:
 		if (r->fd_count != 1)
-			break;
-		exec_start(m, r->pid, &r->msg.exec, r->fd[0]);
-		r->fd_count = 0;
-		return;
+			return false;
+		exec_start(m, pid, pidfd, &r->msg.exec, r->fd[0]);
+		r->from.pidfd = -ESRCH; /* the exec's */
+		break;
 	case PROTO_MSG_DEBUG:
 		if (r->fd_count != 1)
-			break;
-		debug_start(m, r->pid, r->fd[0]);
-		r->fd_count = 0;
-		return;
+			return false;
+		debug_start(m, pid, pidfd, r->fd[0]);
+		r->from.pidfd = -ESRCH; /* the connection's */
+		break;
+	case PROTO_MSG_WHO:
+		if (r->fd_count != 1)
+			return false;
+		control_who(m, r->fd[0]);
+		break;
 	case PROTO_MSG_EXEC_FAILED:
 		if (r->fd_count != 1)
-			break;
-		exec_failed(m, r->pid, &r->msg.exec, r->fd[0]);
-		r->fd_count = 0;
-		return;
-	default:
+			return false;
+		exec_failed(m, pid, &r->msg.exec, r->fd[0]);
 		break;
+	default:
+		return false;
 	}
-	log_line("process %d: message of type %u with %u descriptors is not understood", r->pid,
-		 r->msg.type, r->fd_count);
+	r->fd_count = 0;
+	return true;
+}
+
+static void command_message(struct machine *m, struct received *r)
+{
+	/* What it asks for is for itself, and its number may be another's */
+	if (r->from.pidfd == -ESRCH)
+		log_line("process %d had ended before its message of type %u was read", r->from.pid,
+			 r->msg.type);
+	else if (!take_message(m, r))
+		log_line("process %d: message of type %u with %u descriptors is not understood",
+			 r->from.pid, r->msg.type, r->fd_count);
 	close_fds(r);
 }
 
@@ -202,7 +239,7 @@ static void conn_ready(struct machine *m, struct source *s, uint32_t events)
 	}
 	close_fds(&r);
 	control_message(m, c, &r.msg);
-	if (!c->command)
+	if (!c->command && !c->stopper)
 		conn_end(m, c);
 }
 
@@ -218,10 +255,8 @@ static void conn_ready(struct machine *m, struct source *s, uint32_t events)
 struct conn *conn_add(struct machine *m, int fd, bool command, bool private)
 {
 	struct conn *c = calloc(1, sizeof(*c));
-	int one = 1;
 
-	if (!c || setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &one, sizeof(one)) ||
-	    loop_add(m, &c->source, fd, EPOLLIN, conn_ready)) {
+	if (!c || sender_watch(fd, true) || loop_add(m, &c->source, fd, EPOLLIN, conn_ready)) {
 		close(fd);
 		free(c);
 		return NULL;
@@ -335,10 +370,15 @@ int loop_run(struct machine *m)
 			enclave_recheck(m);
 		enclave_settle_ready(m);
 	}
+	/* Refused from now on: who finds the lock held and nobody listening waits for it */
+	if (m->listener.fd >= 0) {
+		loop_del(m, &m->listener);
+		close(m->listener.fd);
+		m->listener.fd = -1;
+	}
 	while (m->clients)
 		client_end(m->clients);
-	while (m->conns)
-		conn_end(m, m->conns);
+	conns_end(m);
 	debug_ended(m);
 	return ret;
 }

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +31,28 @@ _Static_assert(offsetof(struct proto_machine_page, alive) == ALIVE_OFFSET, "aliv
 _Static_assert(ALIVE_OFFSET + sizeof(pthread_mutex_t) <= offsetof(struct proto_machine_page, boot),
 	       "the mutex fits before boot");
 
-static int make_package(struct machine *m, struct daemon_ready *ready)
+/* The private machines of a user are one processor: what one seals, the next opens. */
+static const char *fuses_name(const struct machine *m, const struct daemon_options *options)
+{
+	if (options->ephemeral)
+		return NULL;
+	return m->name ? m->name : "default";
+}
+
+/* CPUSVN and OWNEREPOCH, which the firmware sets at each boot. */
+static void boot_firmware(struct machine *m, const char *name, struct daemon_ready *ready)
+{
+	const char *bad = firmware_of(name, m->pkg.cpusvn, m->pkg.owner_epoch);
+
+	if (bad)
+		machine_warn(ready,
+			     "the file %s of machine '%s' is not 16 bytes that its owner alone may "
+			     "read: it is taken as 0, and sealed data may not open",
+			     bad, name);
+}
+
+static int make_package(struct machine *m, const struct daemon_options *options,
+			struct daemon_ready *ready)
 {
 	uint8_t fuses[CPU_FUSE_SIZE], boot[32];
 	struct cpu_config config;
@@ -48,8 +70,8 @@ static int make_package(struct machine *m, struct daemon_ready *ready)
 	m->pkg.section[0] = (struct epc_section){.base = EPC_BASE, .pages = pages};
 	m->pkg.mem = &memory_ops;
 	m->pkg.mem_ctx = m;
-	hostcpu_config(&config);
-	paths_fuses(m->name ? m->name : "default", fuses, ready->message, sizeof(ready->message));
+	hostcpu_config(cpu_model(m->model), &config);
+	fuses_of(fuses_name(m, options), fuses, ready->message, sizeof(ready->message));
 	if (ready->message[0]) {
 		log_line("%.180s", ready->message);
 		if (!m->name)
@@ -59,24 +81,75 @@ static int make_package(struct machine *m, struct daemon_ready *ready)
 		return -EIO;
 	cpu_package_init(&m->pkg, &config, fuses, boot);
 	explicit_bzero(fuses, sizeof(fuses));
+	boot_firmware(m, fuses_name(m, options), ready);
 	hostcpu_view(m);
 	m->sgx = sgx_init(&m->pkg, m->memory.uffd < 0 ? &host_ops_no_paging : &host_ops, m);
 	return m->sgx ? 0 : -ENOMEM;
 }
 
-/* Who starts a machine that cannot page is told so, behind what else there is. */
-static void say_no_uffd(const struct machine *m, struct daemon_ready *ready)
+/**
+ * machine_warn() - tell whoever starts the machine what it cannot do
+ * @ready:	receives it, behind what else there is
+ */
+void machine_warn(struct daemon_ready *ready, const char *fmt, ...)
 {
 	size_t used = strlen(ready->message);
+	va_list ap;
 
-	snprintf(
-		ready->message + used, sizeof(ready->message) - used,
-		"%sno userfaultfd (%s): EPC pages cannot be paged out (a full EPC is ENOMEM), and "
+	if (used)
+		used += (size_t)snprintf(ready->message + used, sizeof(ready->message) - used,
+					 "; ");
+	if (used >= sizeof(ready->message))
+		return;
+	va_start(ap, fmt);
+	vsnprintf(ready->message + used, sizeof(ready->message) - used, fmt, ap);
+	va_end(ap);
+	log_line("%.180s", ready->message + used);
+}
+
+static void say_no_uffd(const struct machine *m, struct daemon_ready *ready)
+{
+	machine_warn(
+		ready,
+		"no userfaultfd (%s): EPC pages cannot be paged out (a full EPC is ENOMEM), and "
 		"page permissions are not enforced page by page; allow the system call userfaultfd "
 		"(Docker: --security-opt seccomp=PROFILE; Linux 5.19 or later with "
 		"CONFIG_USERFAULTFD), or make /dev/userfaultfd accessible",
-		used ? "; " : "", strerror(m->memory.uffd_error));
-	log_line("%.180s", ready->message + (used ? used + 2 : 0));
+		strerror(m->memory.uffd_error));
+}
+
+static void say_no_launch_control(struct daemon_ready *ready)
+{
+	machine_warn(ready,
+		     "launch control of this machine is locked, and Linux has no /dev/sgx_enclave "
+		     "on such a one: nor has this");
+}
+
+/* Return: 0; -EINVAL with a message where the processor is none that can have that. */
+static int set_launch_control(struct machine *m, const struct daemon_options *options,
+			      struct daemon_ready *ready)
+{
+	bool locked = options->launch >= DAEMON_LAUNCH_LOCKED ||
+		      (options->launch == DAEMON_LAUNCH_BY_MODEL && !m->pkg.config.flc);
+	bool other = options->launch == DAEMON_LAUNCH_LOCKED_HASH;
+
+	if (options->launch == DAEMON_LAUNCH_FLEXIBLE && !m->pkg.config.flc) {
+		snprintf(ready->message, sizeof(ready->message),
+			 "a %s has no flexible launch control: use another --cpu, or "
+			 "--launch-control locked",
+			 cpu_model(m->model)->name);
+		return -EINVAL;
+	}
+	if (locked && !cpu_lock_launch(&m->pkg, other ? options->launch_hash : NULL)) {
+		snprintf(ready->message, sizeof(ready->message),
+			 "a %s has no IA32_SGXLEPUBKEYHASH, which is Intel's there: use another "
+			 "--cpu, or --launch-control locked",
+			 cpu_model(m->model)->name);
+		return -EINVAL;
+	}
+	if (locked)
+		say_no_launch_control(ready);
+	return 0;
 }
 
 /* Context: the main thread, whose end is the machine's. */
@@ -129,16 +202,30 @@ static int make_page(struct machine *m)
 	return 0;
 }
 
+/**
+ * machine_enclave_name() - the device that an enclave's descriptor is of
+ */
+const char *machine_enclave_name(const struct machine *m)
+{
+	return m->interfaces & SGX_INTERFACE_UPSTREAM ? "/dev/sgx_enclave" : "/dev/sgx/enclave";
+}
+
 static int make_provision(struct machine *m)
 {
+	bool upstream = m->interfaces & SGX_INTERFACE_UPSTREAM;
+	uint64_t mount, ino;
 	struct stat st;
 
-	m->provision_fd = memfd_create("/dev/sgx_provision", MFD_CLOEXEC);
+	m->provision_fd =
+		memfd_create(upstream ? "/dev/sgx_provision" : "/dev/sgx/provision", MFD_CLOEXEC);
 	if (m->provision_fd < 0 || fstat(m->provision_fd, &st))
 		return -errno;
 	m->provision_dev = st.st_dev;
 	m->provision_ino = st.st_ino;
-	m->node_fd = memfd_create("/dev/sgx_enclave", MFD_CLOEXEC);
+	if (!host_fd_file(0, m->provision_fd, &mount, &ino) || ino != st.st_ino)
+		mount = HOST_NO_MOUNT;
+	m->provision_mount = mount;
+	m->node_fd = memfd_create(machine_enclave_name(m), MFD_CLOEXEC);
 	if (m->node_fd < 0 || fstat(m->node_fd, &st))
 		return -errno;
 	m->node_ino = st.st_ino;
@@ -172,6 +259,18 @@ static int make_descriptors(struct machine *m, const char **what)
 	return m->wakeup.fd < 0 ? -errno : 0;
 }
 
+/* What a descriptor of the enclave device speaks.  @devices: DAEMON_DEVICES_* */
+static uint32_t interfaces_of(uint32_t devices)
+{
+	uint32_t interfaces = 0;
+
+	if (!devices || (devices & DAEMON_DEVICES_UPSTREAM))
+		interfaces |= SGX_INTERFACE_UPSTREAM;
+	if (devices & DAEMON_DEVICES_V22)
+		interfaces |= SGX_INTERFACE_V22;
+	return interfaces;
+}
+
 /**
  * machine_init() - everything but the sockets of a private machine
  * @m:		zeroed
@@ -185,13 +284,16 @@ int machine_init(struct machine *m, const struct daemon_options *options,
 		 struct daemon_ready *ready)
 {
 	const char *what = "";
+	char cause[64];
 	cpu_set_t cpus;
 	int ret;
 
 	m->name = options->name;
 	m->epc_size = options->epc_size;
 	m->memory.backing_max = options->backing_max / MEMORY_BACKING_PAGE;
-	m->intel = options->intel;
+	m->model = options->model;
+	m->program = options->program;
+	m->interfaces = interfaces_of(options->devices);
 	m->epoll = m->inotify.fd = m->signals.fd = m->wakeup.fd = m->listener.fd = -1;
 	m->lock_fd = m->dir_fd = m->page_fd = m->provision_fd = m->node_fd = -1;
 	m->memory.uffd = -1;
@@ -202,7 +304,7 @@ int machine_init(struct machine *m, const struct daemon_options *options,
 	if (m->epc_size < DAEMON_EPC_MIN || m->epc_size > DAEMON_EPC_MAX ||
 	    m->epc_size % SGX_PAGE_SIZE) {
 		snprintf(ready->message, sizeof(ready->message),
-			 "an EPC of %llu bytes is not whole pages between 64K and 1024G",
+			 "an EPC of %llu bytes is not whole pages between 64K and 1T",
 			 (unsigned long long)m->epc_size);
 		return -EINVAL;
 	}
@@ -211,6 +313,9 @@ int machine_init(struct machine *m, const struct daemon_options *options,
 		if (ret)
 			return ret;
 	}
+	ret = limits_check(ready);
+	if (ret)
+		return ret;
 	ret = make_descriptors(m, &what);
 	if (ret)
 		goto fail;
@@ -218,11 +323,15 @@ int machine_init(struct machine *m, const struct daemon_options *options,
 	ret = memory_init(m);
 	if (ret)
 		goto fail;
-	ret = make_package(m, ready);
+	ret = make_package(m, options, ready);
 	if (ret)
 		goto fail;
 	if (m->memory.uffd < 0)
 		say_no_uffd(m, ready);
+	ret = set_launch_control(m, options, ready);
+	if (ret)
+		return ret;
+	limits_warn(ready);
 	what = "the machine page";
 	ret = make_page(m);
 	if (ret)
@@ -231,11 +340,14 @@ int machine_init(struct machine *m, const struct daemon_options *options,
 	ret = make_provision(m);
 	if (ret)
 		goto fail;
+	if (!m->name && m->program)
+		private_open(m);
+	files_init(m, options);
 	return 0;
 
 fail:
-	snprintf(ready->message, sizeof(ready->message), "cannot make %s: %s", what,
-		 strerror(-ret));
+	snprintf(ready->message, sizeof(ready->message), "cannot make %s: %s%s", what,
+		 strerror(-ret), limits_cause(-ret, cause, sizeof(cause)));
 	return ret;
 }
 
@@ -269,7 +381,10 @@ void machine_exit(struct machine *m)
 	if (m->epcm)
 		munmap(m->epcm, m->pkg.epc_pages * sizeof(*m->epcm));
 	inject_cpuid_forget();
-	paths_close_machine(m);
+	if (m->name)
+		paths_close_machine(m);
+	else
+		private_close(m);
 	close_if(m->listener.fd);
 	close_if(m->provision_fd);
 	close_if(m->node_fd);

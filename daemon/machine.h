@@ -6,9 +6,9 @@
  * clients and releases enclaves; each client has a service thread (client.c)
  * that runs its calls; each exec has a thread that does its ptrace (exec.c).
  *
- * Lock order: what kernel/ takes, then machine.lock, then enclave.mm_lock, then the
- * leaves enclave.lock, sgx_mm.lock, pool.lock and the log's.  None of ours is held
- * while kernel/ is called.
+ * Lock order: stream.lock, what kernel/ takes, then machine.lock, then enclave.mm_lock, then the
+ * leaves enclave.lock, sgx_mm.lock, client.stream_lock, pool.lock and the log's.  None
+ * of ours but stream.lock is held while kernel/ is called.
  */
 #ifndef DAEMON_MACHINE_H
 #define DAEMON_MACHINE_H
@@ -19,11 +19,14 @@
 #include <inject/inject.h>
 #include <kernel/sgx.h>
 #include <proto/channel.h>
+#include <proto/cpuid.h>
 #include <proto/msg.h>
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/socket.h>
 #include <sys/types.h>
+#include <time.h>
 
 #include "faultpoint.h"
 
@@ -55,7 +58,9 @@ struct conn {
 	bool command;
 	bool private; /* the machine ends with it */
 	bool debug; /* a debugger's, see debug.c */
+	bool stopper; /* waits for the end of this process */
 	pid_t debugger; /* whose */
+	int debugger_fd; /* pidfd of it, if debug */
 };
 struct conn *conn_add(struct machine *m, int fd, bool command, bool private);
 
@@ -155,6 +160,33 @@ bool prefill_take(struct enclave *e, uint64_t page);
 bool prefill_end(struct enclave *e, uint64_t page, uint64_t count);
 void prefill_ahead(struct enclave *e);
 void prefill_drop(struct enclave *e);
+uint64_t enclave_vacant(const struct enclave *e, uint64_t page, uint64_t want);
+
+/* --- stream.c --------------------------------------------------------------------- */
+
+/* ADD_PAGES of an enclave that a client has posted page by page; under lock. */
+struct stream {
+	pthread_mutex_t lock; /* the outermost */
+	struct client *client; /* whose; NULL: closed.  Atomic to read without lock */
+	uint32_t number; /* of the client's streams */
+	int error; /* of a page that could not be added; not said yet */
+	struct why why; /* and the rule */
+	uint64_t head, limit; /* of the client's count: taken in, may be posted */
+	uint64_t page; /* in the ELRANGE: head's */
+	uint64_t flags; /* of ADD_PAGES */
+	struct sgx_secinfo_arch secinfo;
+	struct sgx_call *call; /* room to run them; NULL before the first */
+};
+
+void stream_close(struct enclave *e);
+void stream_settle(struct enclave *e);
+void stream_settle_all(struct machine *m);
+int stream_begin_ioctl(struct enclave *e, const struct client *c, uint32_t number, uint64_t page,
+		       struct why *why);
+bool stream_offer(struct enclave *e, struct client *c, uint32_t number, uint64_t page,
+		  const struct sgx_secinfo_arch *secinfo, uint64_t flags);
+bool stream_serve(struct client *c);
+void stream_end_client(struct client *c);
 
 /* --- enclave.c ------------------------------------------------------------------- */
 
@@ -173,6 +205,7 @@ struct enclave {
 	struct machine *machine;
 	struct sgx_encl *sgx;
 	uint64_t ino, dev;
+	uint64_t key[2]; /* random; told to who holds it, see holder.c */
 	atomic_uint refs;
 	int memfd; /* until CREATE has mapped it, -1 after */
 	int probe; /* read-only; can take a read lease iff nobody has it open */
@@ -187,6 +220,9 @@ struct enclave {
 	epc_slot_t *slot_of; /* by page of the ELRANGE: slot + 1 of its EPC page */
 #define SLOT_EVICTED EPC_SLOT_NONE /* or that: it is in the backing; 0: never added */
 	void **backing; /* by page, the SECS' behind them; NULL: none */
+	uint64_t *backing_used; /* bit n: one of backing[512 n ...] was not NULL once */
+#define BACKING_BITS 512u
+	bool large; /* counted in machine.large */
 	uint64_t backing_count; /* written under encl->lock, atomic to read without */
 	int tcs_fd;
 	struct sgx_tcs_slot *tcs; /* by page, and enclave_epoch() */
@@ -202,6 +238,7 @@ struct enclave {
 	uint64_t pages_added; /* atomic */
 	struct client *_Atomic ioctl_owner; /* whose ADD_PAGES goes on in pieces */
 	struct window window;
+	struct stream stream;
 };
 
 /* Context: encl->lock held; prefill.c reads without, and only whether it is 0. */
@@ -221,7 +258,7 @@ struct enclave_record {
 #define PAST_ENCLAVES 16u
 
 int enclave_open(struct machine *m, int flags, struct enclave **ret_encl, int *ret_fd);
-struct enclave *enclave_get(struct machine *m, uint64_t ino);
+bool enclave_large_full(struct machine *m);
 void enclave_put(struct enclave *e);
 /* Every enclave, with a reference to each; free() the array.  NULL: none. */
 struct enclave **enclave_all(struct machine *m, uint32_t *ret_count);
@@ -249,7 +286,7 @@ uint64_t enclave_oldest_epoch(void *ctx, epc_slot_t secs);
 void enclave_host_kick(struct sgx_encl *sgx);
 void enclave_counters(struct enclave *e, struct counters *c);
 /* Free the TCS slots that are held by threads that live no more. */
-void enclave_wipe_dead(struct enclave *e, pid_t dead);
+void enclave_wipe_dead(struct enclave *e, uint32_t number);
 
 /* --- client.c ------------------------------------------------------------------- */
 
@@ -288,10 +325,17 @@ enum client_state {
 	CLIENT_BROKEN = 2,
 };
 
+/* A file that a client is filling, see cpuidscan.c */
+struct scan {
+	bool used;
+	int fd;
+	struct proto_file_id id;
+};
+
 struct client {
 	struct client *next; /* machine.clients; under machine.lock */
 	struct machine *machine;
-	uint32_t number;
+	uint32_t number; /* see client_number() */
 	pid_t pid;
 	pid_t proc; /* as /proc numbers it */
 	struct source pidfd, private;
@@ -300,16 +344,20 @@ struct client {
 	pthread_t thread;
 	atomic_bool stop;
 	atomic_int state;
-	uint64_t *encl; /* enclaves it has attached; under machine.lock */
-	uint32_t encl_count, encl_room;
+	uint64_t shown_at; /* see holder.c, as are the next two: by number, under machine.lock */
+	struct enclave **held;
+	uint32_t held_count, held_room;
+	pthread_mutex_t stream_lock; /* a leaf; what follows is under it */
+	struct scan scan[PROTO_SCANS]; /* the service thread's */
+	struct enclave *stream[PROTO_STREAMS]; /* with a reference; NULL: closed */
 };
 
 /* Takes the descriptors, also on failure. */
-int client_connect(struct machine *m, pid_t pid, int private_fd, int uffd);
+int client_connect(struct machine *m, pid_t pid, int pidfd, int private_fd, int uffd);
 void client_end(struct client *c);
+uint32_t client_number(const struct client *clients, uint32_t last);
 /* The calling thread's CPU is wanted by another: go to another one, if there is any. */
 void client_leave_cpu(int cpu);
-int client_attach(struct client *c, const struct enclave *e);
 int client_send(struct client *c, enum proto_msg_type type, uint32_t slot, const int *fds,
 		uint32_t count);
 void client_break(struct client *c, const char *why, uint64_t value);
@@ -334,42 +382,107 @@ struct sgx_call {
 void rpc_serve(struct client *c, uint32_t number, struct sgx_call *call);
 /* A client's ADD_PAGES in pieces will not go on. */
 void rpc_ioctl_abandon(struct client *c, struct enclave *e);
+void rpc_count_added(struct enclave *e, uint64_t pages);
+
+/* --- holder.c --------------------------------------------------------------------- */
+
+int holder_begin(struct client *c);
+int holder_give(struct client *c, struct enclave *e);
+bool holder_has(const struct client *c, const struct enclave *e);
+struct enclave *holder_get(struct client *c, uint64_t ino);
+void holder_forget(struct enclave *e);
+bool holder_looks(struct client *c, uint64_t dev, uint64_t ino);
+int holder_inherit(struct client *c, uint64_t ino, const uint64_t key[2]);
+
+/* --- host.c ------------------------------------------------------------------------ */
 
 extern const struct sgx_host_ops host_ops, host_ops_no_paging;
+#define HOST_NO_MOUNT UINT64_MAX /* the kernel counts mounts from 0 */
+bool host_fd_file(pid_t proc, int fd, uint64_t *mount, uint64_t *ino);
 
 /* --- cpuidscan.c ------------------------------------------------------------------- */
 
-long cpuid_scan(struct client *c, uint64_t dev, uint64_t ino, int fd, uint32_t offset,
-		uint32_t length, uint32_t *out, uint32_t max);
+long cpuid_scan(struct sgx_call *call);
+void cpuid_scan_end(struct client *c);
 
 /* --- hostcpu.c --------------------------------------------------------------------- */
 
-void hostcpu_config(struct cpu_config *config);
+void hostcpu_config(const struct cpu_model *model, struct cpu_config *config);
 void hostcpu_view(struct machine *m);
+
+/* --- files.c ----------------------------------------------------------------------- */
+
+void files_init(struct machine *m, const struct daemon_options *options);
 
 /* --- pids.c ------------------------------------------------------------------------- */
 
 uint32_t proc_number(const char *path, const char *word);
-pid_t pids_in_proc(pid_t pid);
-int pids_thread(pid_t pid, uint32_t own, struct inject_target *t);
+int pids_depth(pid_t proc);
+pid_t pids_at_depth(pid_t proc, int depth);
+pid_t pids_in_proc(pid_t pid, int pidfd);
+int pids_thread(pid_t pid, int pidfd, uint32_t own, struct inject_target *t);
+
+/* --- sender.c ------------------------------------------------------------------------ */
+
+struct sender {
+	pid_t pid; /* as our namespace numbers it; 0: not known */
+	int pidfd; /* -errno: none, -ESRCH: the process has ended */
+	bool passed; /* by the kernel */
+	bool timed;
+	struct timespec sent; /* if timed: when, CLOCK_REALTIME */
+};
+
+/* What the kernel says of a sender, in a control buffer */
+#define SENDER_SPACE                                                  \
+	(CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(sizeof(int)) + \
+	 CMSG_SPACE(sizeof(struct timespec)))
+
+int sender_watch(int sock, bool pidfds);
+void sender_begin(struct sender *s);
+void sender_collect(struct sender *s, const struct cmsghdr *c);
+void sender_end(struct sender *s);
+bool sender_is_there(int pidfd);
 
 /* --- others ------------------------------------------------------------------------- */
 
-void exec_start(struct machine *m, pid_t pid, const struct proto_exec *exec, int private_fd);
+void exec_start(struct machine *m, pid_t pid, int pidfd, const struct proto_exec *exec,
+		int private_fd);
 void exec_failed(struct machine *m, pid_t pid, const struct proto_exec *exec, int private_fd);
-void debug_start(struct machine *m, pid_t pid, int fd);
+void debug_start(struct machine *m, pid_t pid, int pidfd, int fd);
 bool debug_serve(struct machine *m, struct conn *c);
-bool debug_takes_exec(struct machine *m, pid_t pid, const struct proto_exec *exec);
+bool debug_takes_exec(struct machine *m, pid_t pid, int pidfd, const struct proto_exec *exec);
 void debug_ended(struct machine *m);
+void control_who(const struct machine *m, int private_fd);
 void control_message(struct machine *m, struct conn *c, const struct proto_msg *msg);
 char *report_stat(struct machine *m, bool text, uint64_t words[8]);
 int sock_send(int sock, const struct proto_msg *msg, const void *text, size_t size, const int *fds,
 	      uint32_t count);
 int paths_open_machine(struct machine *m, const char *name, struct daemon_ready *ready);
 void paths_close_machine(struct machine *m);
-void paths_fuses(const char *name, uint8_t *fuses, char *warning, size_t size);
+int paths_private_dir(int at, const char *path);
+int paths_connect(int dir, const char *name, pid_t *ret_pid);
+int paths_listen(int dir, const char *name);
+void paths_visit(int fd, const struct machine_id *id, pid_t pid, machine_each *each, void *ctx);
+void private_open(struct machine *m);
+void private_close(struct machine *m);
+void private_list(machine_each *each, void *ctx);
+void fuses_of(const char *name, uint8_t *fuses, char *warning, size_t size);
+const char *firmware_of(const char *name, uint8_t cpusvn[SGX_CPUSVN_SIZE], uint8_t epoch[16]);
 
-void log_init(void);
+void title_set(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void limits_lift(void);
+const char *limits_cause(int error, char *buf, size_t size);
+int limits_check(struct daemon_ready *ready);
+void limits_warn(struct daemon_ready *ready);
+bool limits_headroom(int fd);
+
+const char *machine_enclave_name(const struct machine *m);
+void machine_warn(struct daemon_ready *ready, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+int log_open(void);
+void log_init(int fd);
+void log_note(struct daemon_ready *ready);
 void log_line(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* The last lines, oldest first. */
 void log_each(void (*each)(void *ctx, const char *line), void *ctx);
@@ -377,9 +490,10 @@ void log_each(void (*each)(void *ctx, const char *line), void *ctx);
 struct machine {
 	const char *name; /* NULL: private */
 	uint64_t epc_size;
-	bool intel; /* CPUID shows an Intel processor */
+	uint32_t model; /* which processor CPUID shows: enum cpu_model_number */
 	struct cpu_package pkg;
 	struct cpu_cpuid_view cpuid; /* as its processes see it */
+	struct proto_files files; /* the same */
 	struct epcm_entry *epcm;
 	struct sgx_subsystem *sgx;
 	struct epc_memory memory;
@@ -387,20 +501,26 @@ struct machine {
 
 	int page_fd; /* machine page */
 	struct proto_machine_page *page;
+	enum daemon_provision provision; /* who may; a group's is files.provision_gid */
+	uint32_t interfaces; /* SGX_INTERFACE_* of the enclave device */
 	int provision_fd;
 	uint64_t provision_dev, provision_ino;
+	uint64_t provision_mount; /* as in fdinfo; HOST_NO_MOUNT: it cannot be told */
 	int node_fd; /* what O_PATH opens of /dev/sgx_enclave are of */
 	uint64_t node_ino;
 
 	int epoll;
 	struct source listener, inotify, signals, wakeup;
 	int lock_fd, dir_fd;
-	char socket_path[112];
+	pid_t program; /* of a private machine, see private.c; as are the next two */
+	char private_name[16];
+	ino_t private_ino;
 	struct conn *conns;
 	struct debug_exec *debug_execs; /* of processes that debuggers trace; main thread */
 	int recheck_ms; /* until enclave_recheck(), 0: not needed */
 	uint64_t recheck_at; /* when that is, CLOCK_MONOTONIC in ms */
 	pthread_cond_t settled; /* with lock: see enclave_settle() */
+	atomic_uint_fast64_t large; /* bytes of ELRANGE of large enclaves, see enclave.c */
 	atomic_uint ending; /* enclaves off the list that somebody still has a reference to */
 	uint64_t settle_wanted, settle_done;
 	bool stopping;
@@ -414,7 +534,7 @@ struct machine {
 	struct enclave *enclaves;
 	struct exec *exec_list;
 	uint32_t client_count;
-	uint32_t next_client;
+	uint32_t last_number; /* that a client was given; main thread */
 	uint64_t enclaves_created, clients_connected, pages_added;
 	struct counters past; /* of enclaves that are gone */
 	struct enclave_record record[PAST_ENCLAVES];

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,18 +29,21 @@ static void close_between(unsigned first, unsigned last)
 }
 
 /*
- * Nothing of the caller's may stay open: `out=$(swsgx run app)` waits for the
- * end of the pipe.
+ * Nothing of the caller's may stay open but what is in keep[], below 0: nothing.
+ * `out=$(swsgx run app)` waits for the end of the pipe.
  */
-static void close_others(int a, int b)
+static void close_others(const int *keep, size_t count)
 {
-	int low = a < b ? a : b, high = a < b ? b : a, null;
+	int last = 2, next, null;
 
-	if (low > 3)
-		close_between(3, (unsigned)low - 1);
-	if (high > 3)
-		close_between(low > 2 ? (unsigned)low + 1 : 3, (unsigned)high - 1);
-	close_between(high > 2 ? (unsigned)high + 1 : 3, ~0u);
+	do {
+		next = INT_MAX;
+		for (size_t i = 0; i < count; i++)
+			if (keep[i] > last && keep[i] < next)
+				next = keep[i];
+		close_between((unsigned)last + 1, next == INT_MAX ? ~0u : (unsigned)next - 1);
+		last = next;
+	} while (next != INT_MAX);
 	null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	for (int fd = 0; fd < 3; fd++)
 		if (null >= 0)
@@ -50,24 +54,19 @@ static void close_others(int a, int b)
 
 static void settle(const struct daemon_options *options)
 {
-	struct rlimit rl;
+	const int keep[] = {options->command_fd, options->ready_fd, log_open()};
 
-	close_others(options->command_fd, options->ready_fd);
-	log_init();
+	close_others(keep, sizeof(keep) / sizeof(keep[0]));
+	log_init(keep[2]);
 	fault_init();
 	for (int sig = 1; sig < NSIG; sig++)
 		signal(sig, SIG_DFL); /* an error for those that are not ours */
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGIO, SIG_IGN); /* a lease that somebody breaks */
+	limits_lift();
 	umask(077);
 	if (chdir("/"))
 		log_line("chdir: %s", strerror(errno));
-	/* Each enclave takes two descriptors, each process three */
-	if (!getrlimit(RLIMIT_NOFILE, &rl)) {
-		rl.rlim_cur = rl.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &rl);
-	}
-	prctl(PR_SET_NAME, "swsgx-machine");
 }
 
 static void tell(int fd, struct daemon_ready *ready, int status)
@@ -88,6 +87,7 @@ int daemon_main(const struct daemon_options *options)
 	static struct machine machine;
 	struct daemon_options mine = *options;
 	struct daemon_ready ready = {0};
+	char cause[64];
 	sigset_t none;
 	int ret;
 
@@ -96,15 +96,23 @@ int daemon_main(const struct daemon_options *options)
 		mine.command_fd = fcntl(mine.command_fd, F_DUPFD_CLOEXEC, 3);
 	if (mine.ready_fd >= 0 && mine.ready_fd < 3)
 		mine.ready_fd = fcntl(mine.ready_fd, F_DUPFD_CLOEXEC, 3);
+	if (mine.name)
+		mine.name = strdup(mine.name); /* it is in the arguments */
 	settle(&mine);
+	if (mine.name)
+		title_set("swsgx: machine %s", mine.name);
+	else
+		title_set("swsgx: private machine of pid %d", (int)mine.starter);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	ret = machine_init(&machine, &mine, &ready);
 	if (!ret && mine.command_fd >= 0 && !conn_add(&machine, mine.command_fd, true, true))
 		ret = -errno;
 	if (ret && !ready.message[0])
-		snprintf(ready.message, sizeof(ready.message), "cannot start a machine: %s",
-			 strerror(-ret));
+		snprintf(ready.message, sizeof(ready.message), "cannot start a machine: %s%s",
+			 strerror(-ret), limits_cause(-ret, cause, sizeof(cause)));
+	if (!ret)
+		log_note(&ready);
 	tell(mine.ready_fd, &ready, ret);
 	if (!ret) {
 		log_line("machine with %llu KiB of EPC",
@@ -115,12 +123,24 @@ int daemon_main(const struct daemon_options *options)
 	return ret ? 1 : 0;
 }
 
+static void nothing(int sig)
+{
+}
+
+/* The end of the process, where rt_sigreturn is refused */
+static void return_from_a_handler(void)
+{
+	signal(SIGUSR1, nothing);
+	raise(SIGUSR1);
+}
+
 int daemon_spawn(const struct daemon_options *options, struct daemon_ready *ready)
 {
 	struct daemon_options child = *options;
-	int p[2], ret;
+	char cause[64];
+	int p[2], ret, status = 0;
 	ssize_t n;
-	pid_t pid;
+	pid_t pid, starter = getpid();
 
 	memset(ready, 0, sizeof(*ready));
 	if (pipe2(p, O_CLOEXEC)) {
@@ -137,23 +157,28 @@ int daemon_spawn(const struct daemon_options *options, struct daemon_ready *read
 	}
 	if (!pid) {
 		/* Two forks: the program must not find a child that it never had */
+		return_from_a_handler();
 		setsid();
 		pid = fork();
 		if (pid)
 			_exit(pid < 0);
 		child.ready_fd = p[1];
+		child.starter = starter;
 		_exit(daemon_main(&child));
 	}
 	close(p[1]);
-	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	do
 		n = read(p[0], ready, sizeof(*ready));
 	while (n < 0 && errno == EINTR);
 	close(p[0]);
 	if (n != (ssize_t)sizeof(*ready)) {
-		snprintf(ready->message, sizeof(ready->message),
-			 "the machine's process died while it started");
+		snprintf(ready->message, sizeof(ready->message), "%s",
+			 WIFSIGNALED(status)
+				 ? "the system call rt_sigreturn is refused here: no signal "
+				   "handler can return"
+				 : "the machine's process died while it started");
 		ready->status = -EIO;
 		return -EIO;
 	}
@@ -161,8 +186,8 @@ int daemon_spawn(const struct daemon_options *options, struct daemon_ready *read
 	return ready->status;
 
 fail:
-	snprintf(ready->message, sizeof(ready->message), "cannot start a machine: %s",
-		 strerror(-ret));
+	snprintf(ready->message, sizeof(ready->message), "cannot start a machine: %s%s",
+		 strerror(-ret), limits_cause(-ret, cause, sizeof(cause)));
 	ready->status = ret;
 	return ret;
 }

@@ -2,9 +2,11 @@
 /*
  * One client's address space: which ranges map which enclave, and the grants.
  *
- * Every PTE of enclave memory in a client is put there by mm_page_grant().  A page
- * that is in the file is mapped by UFFDIO_CONTINUE, which never makes one; one that is
- * parked gets into file and mapping by one UFFDIO_COPY.
+ * Every PTE of enclave memory in a client is put there by mm_page_grant(), by
+ * UFFDIO_CONTINUE: that maps what is in the file which the client has mapped at the
+ * address, and never brings bytes along.  So the bytes of a parked page go into the
+ * enclave's file first.  A UFFDIO_COPY into the client's mapping would do both at once,
+ * but for whatever file is mapped there: who lies about that would be given the page.
  */
 #include "machine.h"
 
@@ -226,19 +228,13 @@ static int protect(struct sgx_mm *mm, uint64_t addr, bool write)
 	return ioctl(mm->uffd, UFFDIO_WRITEPROTECT, &wp) ? -errno : 0;
 }
 
-/* A PTE for what is in the file: CONTINUE; or, with @src, a page of the file too: COPY */
-static int map_page(struct sgx_mm *mm, uint64_t addr, const void *src, bool wp)
+/* A PTE for what is in the file */
+static int map_page(struct sgx_mm *mm, uint64_t addr, bool wp)
 {
-	struct uffdio_range range = {.start = addr, .len = SGX_PAGE_SIZE};
-	struct uffdio_continue cont = {.range = range, .mode = wp ? UFFDIO_CONTINUE_MODE_WP : 0};
-	struct uffdio_copy copy = {.dst = addr,
-				   .src = (uint64_t)(uintptr_t)src,
-				   .len = SGX_PAGE_SIZE,
-				   .mode = wp ? UFFDIO_COPY_MODE_WP : 0};
-	int ret =
-		src ? ioctl(mm->uffd, UFFDIO_COPY, &copy) : ioctl(mm->uffd, UFFDIO_CONTINUE, &cont);
+	struct uffdio_continue cont = {.range = {.start = addr, .len = SGX_PAGE_SIZE},
+				       .mode = wp ? UFFDIO_CONTINUE_MODE_WP : 0};
 
-	return ret ? -errno : 0;
+	return ioctl(mm->uffd, UFFDIO_CONTINUE, &cont) ? -errno : 0;
 }
 
 /*
@@ -247,13 +243,13 @@ static int map_page(struct sgx_mm *mm, uint64_t addr, const void *src, bool wp)
  * calls a mapping that is writable could be written to: such a mapping of a page
  * without W is refused by mmap, unless it is older than the page.
  */
-static int map_protected(struct sgx_mm *mm, uint64_t addr, const void *src)
+static int map_protected(struct sgx_mm *mm, uint64_t addr)
 {
-	int ret = map_page(mm, addr, src, true);
+	int ret = map_page(mm, addr, true);
 
 	if (ret != -EINVAL)
 		return ret;
-	ret = map_page(mm, addr, src, false);
+	ret = map_page(mm, addr, false);
 	if (!ret)
 		(void)protect(mm, addr, false);
 	return ret == -EINVAL ? -ENOENT : ret;
@@ -275,41 +271,17 @@ static int grant_error(int ret)
 	}
 }
 
-/* Also where it is swapped out, which mincore() does not see.  The place is nobody else's. */
-static bool is_in_file(const struct enclave *e, uint64_t offset)
-{
-	return lseek(e->probe, (off_t)offset, SEEK_DATA) == (off_t)offset;
-}
-
-/* A page that is with the daemon goes back into the file, and into mm. */
-static int unpark(struct sgx_mm *mm, struct enclave *e, epc_slot_t slot, uint64_t addr, bool write)
+/* The bytes of a page that is with the daemon go back into the file.  Return: 0 or -ENOMEM */
+static int unpark(struct enclave *e, epc_slot_t slot, uint64_t offset)
 {
 	struct epc_memory *mem = &e->machine->memory;
 	void *bytes = memory_private(mem, slot);
-	uint8_t *in_file = e->map + (addr - e->base);
-	int ret;
 
 	fault_point(e, FAULT_COPY);
-	if (mm->uffd < 0)
-		ret = memory_file_page(e->machine, in_file, bytes) ? -ENOMEM : 0;
-	else
-		ret = write ? map_page(mm, addr, bytes, false) : map_protected(mm, addr, bytes);
-	if (ret == -EEXIST) {
-		/* Where no EPC page is: a client's write() has made one.  Once more. */
-		(void)madvise(in_file, SGX_PAGE_SIZE, MADV_REMOVE);
-		ret = -EAGAIN;
-	}
-	if (ret)
-		return grant_error(ret);
-	/*
-	 * The COPY is for whatever file the process has mapped there.  Where one of
-	 * its threads has mapped another enclave meanwhile, that has got the page (as
-	 * one where none is, which goes as above), and the enclave still has not.
-	 */
-	if (mm->uffd >= 0 && !is_in_file(e, addr - e->base))
-		return -EAGAIN;
+	if (memory_file_page(e->machine, e->map + offset, bytes))
+		return -ENOMEM;
 	fault_point(e, FAULT_COPIED);
-	mem->page[slot] = (uintptr_t)in_file;
+	mem->page[slot] = (uintptr_t)(e->map + offset);
 	pool_put(&mem->pool, bytes);
 	return 0;
 }
@@ -331,12 +303,15 @@ int mm_page_grant(struct sgx_mm *mm, struct sgx_encl *sgx, uint64_t addr, bool w
 	epc_slot_t slot = e->slot_of[(addr - e->base) >> SGX_PAGE_SHIFT] - 1;
 	int ret;
 
-	if (memory_private(&e->machine->memory, slot))
-		return unpark(mm, e, slot, addr, write);
+	if (memory_private(&e->machine->memory, slot)) {
+		ret = unpark(e, slot, addr - e->base);
+		if (ret)
+			return ret;
+	}
 	if (mm->uffd < 0)
 		return 0; /* pages are simply there */
 	fault_point(e, FAULT_CONTINUE);
-	ret = write ? map_page(mm, addr, NULL, false) : map_protected(mm, addr, NULL);
+	ret = write ? map_page(mm, addr, false) : map_protected(mm, addr);
 	fault_point(e, FAULT_CONTINUED);
 	if (ret != -EEXIST)
 		return grant_error(ret);

@@ -13,11 +13,11 @@
  * An address space that is left out in 1 loses writes, so the list is made before
  * the mapping is: serve_map() enters a client, client_end() takes it out when the
  * process is gone.  What a process refuses (it has unmapped the range, it dies) it has
- * no PTE for.  The next access finds a hole, and mm_page_grant() makes the page again
- * by a UFFDIO_COPY that maps it in the same step.
+ * no PTE for.  The next access finds a hole, and mm_page_grant() puts the page into the
+ * file again and maps it.
  *
  * Kernels keep the write-protection of a punched page as a marker in the page tables
- * of each process; a COPY or CONTINUE replaces it.
+ * of each process; a CONTINUE replaces it.
  */
 #include "machine.h"
 
@@ -270,6 +270,7 @@ int paging_backing_get(struct sgx_encl *sgx, uint64_t index, bool swap, void **p
 			atomic_fetch_sub(&mem->backing, 1);
 			return -ENOMEM;
 		}
+		e->backing_used[index / BACKING_BITS / 64] |= 1ull << index / BACKING_BITS % 64;
 		/* read by stat without encl->lock */
 		__atomic_store_n(&e->backing_count, e->backing_count + 1, __ATOMIC_RELAXED);
 		if (!secs)
@@ -319,9 +320,17 @@ void paging_backing_put(struct sgx_encl *sgx, uint64_t index, bool keep)
  */
 void paging_backing_free(struct enclave *e)
 {
-	for (uint64_t i = 0; e->backing_count; i++)
-		if (e->backing[i])
-			backing_drop(e, i);
+	/* by what was used: one page at the end of 1 TiB is not to be looked for */
+	for (uint64_t word = 0; e->backing_count; word++) {
+		for (uint64_t used = e->backing_used[word]; used; used &= used - 1) {
+			uint64_t n = 64 * word + (uint64_t)__builtin_ctzll(used);
+
+			for (uint64_t i = n * BACKING_BITS;
+			     e->backing_count && i < (n + 1) * BACKING_BITS; i++)
+				if (e->backing[i])
+					backing_drop(e, i);
+		}
+	}
 }
 
 /**

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Where machines are: sockets below the user's runtime folder, fuses below the
- * user's state folder.  Everything is for its owner alone, and what belongs to
- * somebody else is not used.
+ * Where machines are: sockets below the user's runtime folder.  Everything is for its
+ * owner alone, and what belongs to somebody else is not used.
  *
- *	$XDG_RUNTIME_DIR/swsgx/NAME/{socket,lock}	or /tmp/swsgx-UID/NAME/...
- *	${XDG_STATE_HOME:-~/.local/state}/swsgx/NAME/fuses
+ *	RUNTIME/swsgx/NAME/{socket,lock}	or /tmp/swsgx-UID/NAME/...
+ *	RUNTIME/swsgx/.run/PID			private machines: private.c
+ *
+ * RUNTIME is $XDG_RUNTIME_DIR, or else /run/user/UID, where it is a folder of the
+ * user's: a shell of su and a job of cron have no XDG_RUNTIME_DIR or another user's,
+ * and shall find the same machines as a login of that user.
  *
  * The lock is held as long as the machine runs, so a socket without it is what a
  * dead daemon left behind.
@@ -20,7 +23,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -62,8 +64,14 @@ static int check_private(int fd)
 	return 0;
 }
 
-/* Make path if it is missing and open it.  Return: descriptor, or -errno. */
-static int private_dir(int at, const char *path)
+/**
+ * paths_private_dir() - open a folder of ours that nobody else may enter
+ * @at:		folder that @path is relative to
+ * @path:	made if it is missing
+ *
+ * Return: descriptor, or -errno; -EPERM: others may enter it, or it is another user's.
+ */
+int paths_private_dir(int at, const char *path)
 {
 	int fd, ret;
 
@@ -80,34 +88,84 @@ static int private_dir(int at, const char *path)
 	return fd;
 }
 
-int machine_runtime_dir(char *path)
+/* Why a folder is no place for machines of this user; NULL: it is one. */
+static const char *unfit(const char *path)
 {
-	const char *xdg = getenv("XDG_RUNTIME_DIR");
 	struct stat st;
-	int fd;
 
+	if (path[0] != '/')
+		return "is not an absolute path";
+	if (strlen(path) >= PATH_MAX - 64)
+		return "is too long";
+	if (stat(path, &st))
+		return errno == ENOENT ? "does not exist" : strerror(errno);
+	if (!S_ISDIR(st.st_mode))
+		return "is not a folder";
 	/* sudo and su leave another user's in the environment */
-	if (xdg && xdg[0] == '/' && strlen(xdg) < PATH_MAX - 16 && !stat(xdg, &st) &&
-	    S_ISDIR(st.st_mode) && st.st_uid == geteuid())
-		snprintf(path, PATH_MAX, "%s/swsgx", xdg);
+	return st.st_uid == geteuid() ? NULL : "belongs to another user";
+}
+
+/* The folder's name alone.  Return: why XDG_RUNTIME_DIR is not it; NULL: it is, or is not set. */
+static const char *runtime_path(char *path)
+{
+	const char *xdg = getenv("XDG_RUNTIME_DIR"), *why = NULL;
+	char login[64];
+
+	if (xdg && *xdg) {
+		why = unfit(xdg);
+		if (!why) {
+			snprintf(path, PATH_MAX, "%s/swsgx", xdg);
+			return NULL;
+		}
+	}
+	snprintf(login, sizeof(login), "/run/user/%u", geteuid());
+	if (!unfit(login))
+		snprintf(path, PATH_MAX, "%s/swsgx", login);
 	else
 		snprintf(path, PATH_MAX, "/tmp/swsgx-%u", geteuid());
-	fd = private_dir(AT_FDCWD, path);
+	return why;
+}
+
+int machine_runtime_dir(char *path)
+{
+	int fd;
+
+	(void)runtime_path(path);
+	fd = paths_private_dir(AT_FDCWD, path);
 	if (fd < 0)
 		return fd;
 	close(fd);
 	return 0;
 }
 
+bool machine_runtime_note(char *text, size_t size)
+{
+	char path[PATH_MAX];
+	const char *why = runtime_path(path);
+
+	if (why)
+		snprintf(text, size, "XDG_RUNTIME_DIR is %s, which %s: machines are in %s",
+			 getenv("XDG_RUNTIME_DIR"), why, path);
+	return why;
+}
+
 /* Through the folder's descriptor: sun_path has 108 bytes, a path 4096 */
-static void socket_address(struct sockaddr_un *sa, int dir)
+static void socket_address(struct sockaddr_un *sa, int dir, const char *name)
 {
 	memset(sa, 0, sizeof(*sa));
 	sa->sun_family = AF_UNIX;
-	snprintf(sa->sun_path, sizeof(sa->sun_path), "/proc/self/fd/%d/socket", dir);
+	snprintf(sa->sun_path, sizeof(sa->sun_path), "/proc/self/fd/%d/%s", dir, name);
 }
 
-static int connect_in(int dir, pid_t *ret_pid)
+/**
+ * paths_connect() - connect to a machine of this user
+ * @dir:	folder
+ * @name:	of the socket in it, short
+ * @ret_pid:	receives the daemon's pid; may be NULL
+ *
+ * Return: descriptor, or -errno; -ENOENT: there is none, or its daemon is dead.
+ */
+int paths_connect(int dir, const char *name, pid_t *ret_pid)
 {
 	struct sockaddr_un sa;
 	struct ucred cred;
@@ -117,7 +175,7 @@ static int connect_in(int dir, pid_t *ret_pid)
 	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
-	socket_address(&sa, dir);
+	socket_address(&sa, dir, name);
 	if (connect(fd, (struct sockaddr *)&sa, sizeof(sa)) ||
 	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &size)) {
 		/* refused: its daemon is dead */
@@ -148,14 +206,31 @@ int machine_connect(const char *name, pid_t *ret_pid)
 	if (run < 0)
 		return -errno;
 	dir = openat(run, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	ret = dir < 0 ? -errno : connect_in(dir, ret_pid);
+	ret = dir < 0 ? -errno : paths_connect(dir, "socket", ret_pid);
 	if (dir >= 0)
 		close(dir);
 	close(run);
 	return ret;
 }
 
-int machine_list(void (*each)(void *ctx, const char *name, pid_t pid), void *ctx)
+/**
+ * paths_visit() - tell of one machine, over a connection that does not wait for ever
+ * @fd:		connection; closed
+ * @id:		which machine
+ * @pid:	of its daemon
+ * @each:	called
+ * @ctx:	passed on
+ */
+void paths_visit(int fd, const struct machine_id *id, pid_t pid, machine_each *each, void *ctx)
+{
+	struct timeval patience = {.tv_sec = 2};
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	each(ctx, id, fd, pid);
+	close(fd);
+}
+
+int machine_list(machine_each *each, void *ctx)
 {
 	char path[PATH_MAX];
 	struct dirent **names;
@@ -168,19 +243,53 @@ int machine_list(void (*each)(void *ctx, const char *name, pid_t pid), void *ctx
 	if (count < 0)
 		return -errno;
 	for (int i = 0; i < count; i++) {
+		struct machine_id id = {.program = 0};
 		pid_t pid;
 		int fd = -1;
 
 		if (machine_name_valid(names[i]->d_name))
 			fd = machine_connect(names[i]->d_name, &pid);
 		if (fd >= 0) {
-			close(fd);
-			each(ctx, names[i]->d_name, pid);
+			snprintf(id.name, sizeof(id.name), "%.64s", names[i]->d_name);
+			paths_visit(fd, &id, pid, each, ctx);
 		}
 		free(names[i]);
 	}
 	free(names);
+	private_list(each, ctx);
 	return 0;
+}
+
+struct search {
+	pid_t pid;
+	struct machine_id *found;
+	bool done;
+};
+
+static void look(void *ctx, const struct machine_id *id, int fd, pid_t pid)
+{
+	struct search *s = ctx;
+	uint64_t words[8] = {(uint64_t)s->pid};
+
+	if (s->done || machine_ask_words(fd, PROTO_MSG_INFO, 1, NULL, words) ||
+	    !words[PROTO_INFO_FOUND])
+		return;
+	*s->found = *id;
+	s->done = true;
+}
+
+int machine_of_pid(pid_t pid, struct machine_id *ret_id)
+{
+	struct search s = {.pid = pid, .found = ret_id};
+	int fd = machine_connect_private(pid, NULL), ret;
+
+	if (fd >= 0) {
+		close(fd);
+		*ret_id = (struct machine_id){.program = pid};
+		return 0;
+	}
+	ret = machine_list(look, &s);
+	return ret ? ret : s.done ? 0 : -ENOENT;
 }
 
 /* Take the lock.  The last owner may have removed the file that we have opened. */
@@ -206,7 +315,67 @@ static int take_lock(int dir)
 	}
 }
 
-static int open_socket(struct machine *m)
+/* How long a start waits for a machine of the same name that is on its way out */
+#define ENDING_MS 20000
+
+/*
+ * Who holds the lock: a machine that serves, or one that ends?  One that ends refuses
+ * connections, or drops them without an answer.  One that is only just being started
+ * refuses them as well, and answers a moment later.
+ */
+static bool machine_answers(int dir)
+{
+	struct timeval patience = {.tv_sec = ENDING_MS / 1000};
+	int fd = paths_connect(dir, "socket", NULL), ret;
+
+	if (fd < 0)
+		return fd != -ENOENT;
+	/* Stopped by SIGSTOP or a debugger it is there all the same: -EAGAIN */
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	ret = machine_ask(fd, PROTO_MSG_INFO, 0, NULL);
+	close(fd);
+	return ret != -EPIPE;
+}
+
+/*
+ * Folder and lock of a name.  kill -9 of a daemon returns before the daemon has gone,
+ * so a lock that nobody answers for is waited for.
+ *
+ * Return: 0; -EEXIST it runs; -ETIMEDOUT it ends, but has not by now; other -errno.
+ */
+static int take_name(struct machine *m, int run, const char *name)
+{
+	uint64_t until = loop_now_ms() + ENDING_MS;
+
+	for (;;) {
+		int ret;
+
+		m->dir_fd = paths_private_dir(run, name);
+		ret = m->dir_fd < 0 ? m->dir_fd : take_lock(m->dir_fd);
+		if (ret >= 0) {
+			m->lock_fd = ret;
+			return 0;
+		}
+		if (ret == -EEXIST && !machine_answers(m->dir_fd))
+			ret = loop_now_ms() < until ? -EAGAIN : -ETIMEDOUT;
+		if (m->dir_fd >= 0)
+			close(m->dir_fd);
+		m->dir_fd = -1;
+		if (ret == -EAGAIN)
+			usleep(2000); /* flock() itself could wait for who starts in our place */
+		else if (ret != -ENOENT) /* the last machine removes its folder just now */
+			return ret;
+	}
+}
+
+/**
+ * paths_listen() - a socket for tools
+ * @dir:	folder
+ * @name:	of the socket in it, short; replaced, so it must be nobody's
+ *
+ * Return: descriptor, or -errno.
+ */
+int paths_listen(int dir, const char *name)
 {
 	struct sockaddr_un sa;
 	int fd, one = 1;
@@ -214,13 +383,12 @@ static int open_socket(struct machine *m)
 	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -errno;
-	/* We hold the lock: what is there belongs to nobody */
-	unlinkat(m->dir_fd, "socket", 0);
-	socket_address(&sa, m->dir_fd);
+	unlinkat(dir, name, 0);
+	socket_address(&sa, dir, name);
 	/* So that messages before accept() carry credentials too */
 	if (setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &one, sizeof(one)) ||
-	    bind(fd, (struct sockaddr *)&sa, sizeof(sa)) ||
-	    fchmodat(m->dir_fd, "socket", 0600, 0) || listen(fd, 64)) {
+	    bind(fd, (struct sockaddr *)&sa, sizeof(sa)) || fchmodat(dir, name, 0600, 0) ||
+	    listen(fd, 64)) {
 		int ret = -errno;
 
 		close(fd);
@@ -251,18 +419,17 @@ int paths_open_machine(struct machine *m, const char *name, struct daemon_ready 
 	run = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (run < 0)
 		return -errno;
-	do {
-		/* ENOENT: the last machine of that name removes its folder just now */
-		m->dir_fd = private_dir(run, name);
-		ret = m->dir_fd < 0 ? m->dir_fd : take_lock(m->dir_fd);
-		if (ret < 0 && m->dir_fd >= 0) {
-			close(m->dir_fd);
-			m->dir_fd = -1;
-		}
-	} while (ret == -ENOENT);
+	ret = take_name(m, run, name);
 	close(run);
 	if (ret == -EEXIST) {
 		snprintf(ready->message, sizeof(ready->message), "machine '%s' runs already", name);
+		return ret;
+	}
+	if (ret == -ETIMEDOUT) {
+		snprintf(ready->message, sizeof(ready->message),
+			 "machine '%s' is ending, but its process still holds %.300s/%s/lock: wait "
+			 "for it to go, or see who has that file open",
+			 name, path, name);
 		return ret;
 	}
 	if (ret < 0) {
@@ -270,8 +437,7 @@ int paths_open_machine(struct machine *m, const char *name, struct daemon_ready 
 			 name, strerror(-ret));
 		return ret;
 	}
-	m->lock_fd = ret;
-	ret = open_socket(m);
+	ret = paths_listen(m->dir_fd, "socket"); /* we hold the lock: what is there is nobody's */
 	if (ret < 0) {
 		snprintf(ready->message, sizeof(ready->message),
 			 "cannot make a socket in %.300s/%s: %s", path, name, strerror(-ret));
@@ -282,8 +448,8 @@ int paths_open_machine(struct machine *m, const char *name, struct daemon_ready 
 }
 
 /**
- * paths_close_machine() - remove socket, lock and folder
- * @m: machine, may be a private one
+ * paths_close_machine() - remove socket, lock and folder of a named machine
+ * @m: machine
  */
 void paths_close_machine(struct machine *m)
 {
@@ -306,113 +472,4 @@ void paths_close_machine(struct machine *m)
 	}
 	close(m->dir_fd);
 	m->dir_fd = m->lock_fd = -1;
-}
-
-/* $XDG_STATE_HOME/swsgx/NAME, made if missing.  Return: descriptor, or -errno. */
-static int state_dir(const char *name)
-{
-	const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
-	char path[PATH_MAX];
-	int fd, sub;
-
-	if (state && state[0] == '/')
-		snprintf(path, sizeof(path), "%s", state);
-	else if (home && home[0] == '/')
-		snprintf(path, sizeof(path), "%s/.local/state", home);
-	else
-		return -ENOENT;
-	/* mkdir -p, but never the home folder itself */
-	for (char *p = path + (state && state[0] == '/' ? 0 : strlen(home));
-	     (p = strchr(p + 1, '/')); *p = '/') {
-		*p = 0;
-		(void)mkdir(path, 0700);
-	}
-	(void)mkdir(path, 0700);
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	sub = private_dir(fd, "swsgx");
-	close(fd);
-	if (sub < 0)
-		return sub;
-	fd = private_dir(sub, name);
-	close(sub);
-	return fd;
-}
-
-/* Return: 0; -ENOENT there are none; other -errno: they are no good. */
-static int read_fuses(int dir, uint8_t *fuses)
-{
-	uint8_t buf[CPU_FUSE_SIZE + 1];
-	struct stat st;
-	ssize_t n;
-	int fd;
-
-	fd = openat(dir, "fuses", O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	if (fd < 0)
-		return -errno;
-	n = read(fd, buf, sizeof(buf));
-	if (fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_uid != geteuid() ||
-	    (st.st_mode & 077)) {
-		close(fd);
-		return -EPERM;
-	}
-	close(fd);
-	if (n != CPU_FUSE_SIZE)
-		return -EINVAL;
-	memcpy(fuses, buf, CPU_FUSE_SIZE);
-	explicit_bzero(buf, sizeof(buf));
-	return 0;
-}
-
-/* Whole or not at all, and never over those that another start made meanwhile. */
-static int write_fuses(int dir, const uint8_t *fuses)
-{
-	char temp[32];
-	int fd, ret = 0;
-
-	snprintf(temp, sizeof(temp), "fuses.%d", getpid());
-	unlinkat(dir, temp, 0);
-	fd = openat(dir, temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return -errno;
-	if (write(fd, fuses, CPU_FUSE_SIZE) != CPU_FUSE_SIZE || fsync(fd))
-		ret = -EIO;
-	close(fd);
-	if (!ret && linkat(dir, temp, dir, "fuses", 0) && errno != EEXIST)
-		ret = -errno;
-	unlinkat(dir, temp, 0);
-	return ret;
-}
-
-/**
- * paths_fuses() - a machine's fused keys
- * @name:	of the machine
- * @fuses:	receives CPU_FUSE_SIZE bytes: the same for the same machine
- * @warning:	receives a text where they will not be the same tomorrow
- * @size:	of @warning
- */
-void paths_fuses(const char *name, uint8_t *fuses, char *warning, size_t size)
-{
-	int dir = state_dir(name), ret = dir;
-
-	if (getrandom(fuses, CPU_FUSE_SIZE, 0) != CPU_FUSE_SIZE)
-		abort(); /* cannot happen: no flags, small */
-	if (dir >= 0) {
-		ret = read_fuses(dir, fuses);
-		if (ret == -ENOENT) {
-			ret = write_fuses(dir, fuses);
-			if (!ret)
-				ret = read_fuses(dir, fuses);
-		}
-		close(dir);
-	}
-	if (ret)
-		snprintf(warning, size,
-			 "the keys of machine '%s' cannot be kept (%s): sealed data will not "
-			 "open again",
-			 name,
-			 ret == -EPERM	  ? "others may read the file or folder"
-			 : ret == -EINVAL ? "the fuses file does not have 32 bytes"
-					  : strerror(-ret));
 }

@@ -17,8 +17,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #define DEPTH_MAX 34 /* MAX_PID_NS_LEVEL is 32 */
 
@@ -89,21 +87,19 @@ static int depth_of_ours(void)
 
 /**
  * pids_in_proc() - the number by which /proc knows a process
- * @pid: its number in our PID namespace
+ * @pid:	its number in our PID namespace
+ * @pidfd:	of it
  *
  * Return: it, or -ESRCH where the process has gone or /proc does not show it.
  */
-pid_t pids_in_proc(pid_t pid)
+pid_t pids_in_proc(pid_t pid, int pidfd)
 {
 	char path[64], line[128];
-	int pidfd, number = -1;
+	int number = -1;
 	FILE *f;
 
 	if (depth_of_ours() == 0)
 		return pid;
-	pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-	if (pidfd < 0)
-		return -ESRCH;
 	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", pidfd);
 	f = fopen(path, "re");
 	while (f && fgets(line, sizeof(line), f))
@@ -111,8 +107,38 @@ pid_t pids_in_proc(pid_t pid)
 			break;
 	if (f)
 		fclose(f);
-	close(pidfd);
 	return number > 0 ? number : -ESRCH;
+}
+
+/**
+ * pids_depth() - how deep the PID namespace of a process lies below /proc's
+ * @proc: process, as /proc numbers it
+ *
+ * Return: 0 for /proc's own, or -1 where the process has gone.
+ */
+int pids_depth(pid_t proc)
+{
+	pid_t number[DEPTH_MAX];
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/status", proc);
+	return read_nspid(path, number) - 1;
+}
+
+/**
+ * pids_at_depth() - what a process is called in the namespace around it of that depth
+ * @proc:	process, as /proc numbers it
+ * @depth:	as pids_depth() counts
+ *
+ * Return: its number there, or -ESRCH: it has none, or has gone.
+ */
+pid_t pids_at_depth(pid_t proc, int depth)
+{
+	pid_t number[DEPTH_MAX];
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/status", proc);
+	return depth >= 0 && read_nspid(path, number) > depth ? number[depth] : -ESRCH;
 }
 
 /* Is this thread the one that calls itself own? */
@@ -135,16 +161,19 @@ static bool is_thread(pid_t proc, const char *name, uint32_t own, struct inject_
 /**
  * pids_thread() - a thread of a process, by the number that it knows itself by
  * @pid:	process, as our namespace numbers it
+ * @pidfd:	of it
  * @own:	thread, as its own namespace numbers it
  * @t:		receives the numbers
  *
- * The thread must wait for the answer, so that its number cannot become another's.
+ * By numbers, which may have become others' meanwhile: true of the thread only if
+ * sender_is_there() says so of the process after this, and if the thread cannot have
+ * ended by then, as it is traced.
  *
  * Return: 0, or -ESRCH: the process has no such thread, or has gone.
  */
-int pids_thread(pid_t pid, uint32_t own, struct inject_target *t)
+int pids_thread(pid_t pid, int pidfd, uint32_t own, struct inject_target *t)
 {
-	pid_t proc = pids_in_proc(pid);
+	pid_t proc = pids_in_proc(pid, pidfd);
 	char name[64];
 	struct dirent *e;
 	bool found;

@@ -178,8 +178,17 @@ void prefill_drop(struct enclave *e)
 	pthread_mutex_unlock(&w->lock);
 }
 
-/* The pages from page on that have no EPC page, up to want. */
-static uint64_t vacant(const struct enclave *e, uint64_t page, uint64_t want)
+/**
+ * enclave_vacant() - how far pages of an ELRANGE are absent
+ * @e:		enclave, created
+ * @page:	the first to look at
+ * @want:	the first not to look at
+ *
+ * Context: nobody adds pages meanwhile.
+ * Return: the first page from @page on that was added, or the end of the ELRANGE, or
+ * @want.
+ */
+uint64_t enclave_vacant(const struct enclave *e, uint64_t page, uint64_t want)
 {
 	uint64_t size = e->size >> SGX_PAGE_SHIFT;
 
@@ -220,7 +229,7 @@ void prefill_begin(struct enclave *e, uint64_t page, uint64_t count, uint64_t re
 		w->end = page;
 		atomic_store_explicit(&w->ready, page, memory_order_relaxed);
 	}
-	end = vacant(e, w->end, page + count + rest);
+	end = enclave_vacant(e, w->end, page + count + rest);
 	if (end > w->end)
 		w->end = end;
 	have = atomic_load_explicit(&w->ready, memory_order_relaxed);
@@ -300,7 +309,7 @@ bool prefill_end(struct enclave *e, uint64_t page, uint64_t count)
 		w->end = page;
 		atomic_store_explicit(&w->ready, page, memory_order_relaxed);
 	}
-	end = vacant(e, w->end, page + (count < SERIES_PAGES ? count : SERIES_PAGES));
+	end = enclave_vacant(e, w->end, page + (count < SERIES_PAGES ? count : SERIES_PAGES));
 	if (end > w->end)
 		w->end = end;
 	more = w->end > atomic_load_explicit(&w->ready, memory_order_relaxed);

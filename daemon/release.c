@@ -76,6 +76,7 @@ static void closed(struct machine *m, int wd)
 		}
 		return;
 	}
+	stream_close(e);
 	record(m, e);
 	/*
 	 * Nobody but this thread takes enclaves out of the list, but others may
@@ -85,6 +86,7 @@ static void closed(struct machine *m, int wd)
 	for (p = &m->enclaves; *p != e; p = &(*p)->next)
 		;
 	*p = e->next;
+	holder_forget(e);
 	pthread_mutex_unlock(&m->lock);
 	inotify_rm_watch(m->inotify.fd, wd);
 	paging_no_mm(e);

@@ -63,18 +63,16 @@ static uint64_t backing_of(const struct enclave *e)
 	return __atomic_load_n(&e->backing_count, __ATOMIC_RELAXED);
 }
 
-/* The processes that have used an enclave. */
+/* The processes that hold an enclave. */
 static void pids(struct machine *m, const struct enclave *e, FILE *out)
 {
 	const char *sep = "";
 
 	pthread_mutex_lock(&m->lock);
 	for (struct client *c = m->clients; c; c = c->next) {
-		for (uint32_t i = 0; i < c->encl_count; i++) {
-			if (c->encl[i] == e->ino) {
-				fprintf(out, "%s%d", sep, c->pid);
-				sep = ", ";
-			}
+		if (holder_has(c, e)) {
+			fprintf(out, "%s%d", sep, c->pid);
+			sep = ", ";
 		}
 	}
 	pthread_mutex_unlock(&m->lock);
@@ -251,14 +249,42 @@ static void json_epc(const struct machine *m, const struct report *r)
 		m->memory.uffd >= 0 ? "true" : "false");
 }
 
+static bool launch_is_locked(const struct machine *m)
+{
+	return !(m->pkg.feature_control & SGX_FEATURE_CONTROL_LC);
+}
+
+/* What decides which keys and which signers there are */
+static void json_identity(const struct machine *m, FILE *out)
+{
+	fputs("  \"cpusvn\": \"", out);
+	hex(out, m->pkg.cpusvn, sizeof(m->pkg.cpusvn));
+	fprintf(out, "\",\n  \"launch_control\": \"%s\",\n",
+		launch_is_locked(m) ? "locked" : "flexible");
+	if (launch_is_locked(m)) {
+		fputs("  \"launch_signer\": \"", out);
+		hex(out, (const uint8_t *)m->pkg.sgxlepubkeyhash, sizeof(m->pkg.sgxlepubkeyhash));
+		fputs("\",\n", out);
+	}
+	if (m->provision == DAEMON_PROVISION_GROUP)
+		fprintf(out, "  \"provision\": \"group\",\n  \"provision_gid\": %u,\n",
+			m->files.provision_gid);
+	else
+		fprintf(out, "  \"provision\": \"%s\",\n",
+			m->provision == DAEMON_PROVISION_DENY ? "deny" : "allow");
+}
+
 static void json_stat(struct machine *m, struct report *r)
 {
 	FILE *out = r->out;
 
 	fprintf(out, "{\n  \"machine\": %s%s%s,\n  \"pid\": %d,\n", m->name ? "\"" : "",
 		m->name ? m->name : "null", m->name ? "\"" : "", getpid());
+	if (m->program)
+		fprintf(out, "  \"program\": %d,\n", m->program);
 	fprintf(out, "  \"cpu\": \"%s\",\n  \"suspends\": %" PRIu64 ",\n",
-		m->intel ? "intel" : "host", m->suspends);
+		cpu_model(m->model)->name, m->suspends);
+	json_identity(m, out);
 	json_epc(m, r);
 	fputs("  \"enclaves\": [", out);
 	each_enclave(m, r, json_enclave);
@@ -306,12 +332,44 @@ static void text_epc(const struct machine *m, const struct report *r)
 		epc->high);
 }
 
+static void text_cpu(const struct machine *m, FILE *out)
+{
+	const struct cpu_model *model = cpu_model(m->model);
+
+	if (model->named)
+		fprintf(out, "CPU     shown as Intel's, %s\n", model->name);
+	else
+		fprintf(out, "CPU     %s\n", model->intel ? "shown as Intel's" : "the host's");
+}
+
+static void text_identity(const struct machine *m, FILE *out)
+{
+	fputs("keys    CPUSVN ", out);
+	hex(out, m->pkg.cpusvn, sizeof(m->pkg.cpusvn));
+	if (m->provision == DAEMON_PROVISION_GROUP)
+		fprintf(out, "; provision: group %u\n", m->files.provision_gid);
+	else
+		fprintf(out, "; provision: %s\n",
+			m->provision == DAEMON_PROVISION_DENY ? "deny" : "allow");
+	if (!launch_is_locked(m)) {
+		fputs("launch  control is flexible\n", out);
+		return;
+	}
+	fputs("launch  control is locked, to MRSIGNER ", out);
+	hex(out, (const uint8_t *)m->pkg.sgxlepubkeyhash, sizeof(m->pkg.sgxlepubkeyhash));
+	fputs("\n", out);
+}
+
 static void text_stat(struct machine *m, struct report *r)
 {
 	FILE *out = r->out;
 
-	fprintf(out, "machine %s, pid %d\n", m->name ? m->name : "(private)", getpid());
-	fprintf(out, "CPU     %s\n", m->intel ? "shown as Intel's" : "the host's");
+	if (m->program)
+		fprintf(out, "machine of process %d alone, pid %d\n", m->program, getpid());
+	else
+		fprintf(out, "machine %s, pid %d\n", m->name ? m->name : "(private)", getpid());
+	text_cpu(m, out);
+	text_identity(m, out);
 	text_epc(m, r);
 	each_enclave(m, r, text_enclave);
 	pthread_mutex_lock(&m->lock);

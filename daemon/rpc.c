@@ -11,6 +11,7 @@
 #include <cpu/leaf.h>
 
 #include <asm/sgx.h>
+#include <sgx/driver.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
@@ -21,7 +22,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define NEEDS_ENCLAVE (1u << 0) /* an unknown enclave is -ENOTTY, see rpc_serve() */
+#define NEEDS_ENCLAVE (1u << 0) /* one that the client does not hold is -ENOTTY */
 
 struct rpc_op {
 	const char *name;
@@ -52,6 +53,9 @@ static int64_t serve_open(struct sgx_call *call)
 	struct enclave *e = NULL;
 	char path[32];
 
+	/* There is no such device, and an agent that asks for one is none of ours */
+	if (m->files.flags & PROTO_FILES_LOCKED)
+		return -ENXIO;
 	switch (call->slot.a0) {
 	case PROTO_DEV_ENCLAVE:
 		if (flags & O_PATH) {
@@ -66,6 +70,9 @@ static int64_t serve_open(struct sgx_call *call)
 		call->slot.r0 = e->ino;
 		break;
 	case PROTO_DEV_PROVISION:
+		/* The agent has asked for mode and group; what nobody may is not its to say */
+		if (!(flags & O_PATH) && (m->files.flags & PROTO_FILES_NO_PROVISION))
+			return -EACCES;
 		snprintf(path, sizeof(path), "/proc/self/fd/%d", m->provision_fd);
 		fd = open(path, (flags & (O_ACCMODE | O_PATH)) | O_CLOEXEC);
 		call->slot.r0 = m->provision_ino;
@@ -75,7 +82,7 @@ static int64_t serve_open(struct sgx_call *call)
 	}
 	if (fd < 0)
 		return -errno;
-	ret = e ? client_attach(call->client, e) : 0;
+	ret = e ? holder_give(call->client, e) : 0;
 	/* before one page of it could go */
 	if (!ret && e && call->client->mm.uffd < 0)
 		ret = paging_add_mm(e, &call->client->mm);
@@ -91,8 +98,6 @@ static int64_t serve_lookup(struct sgx_call *call)
 {
 	struct machine *m = call->client->machine;
 	uint64_t dev = call->slot.a0, ino = call->slot.a1;
-	struct enclave *e;
-	bool match;
 
 	if (dev == m->provision_dev && ino == m->provision_ino) {
 		call->slot.r0 = PROTO_DEV_PROVISION;
@@ -102,12 +107,7 @@ static int64_t serve_lookup(struct sgx_call *call)
 		call->slot.r0 = PROTO_DEV_NODE;
 		return (int64_t)ino;
 	}
-	e = enclave_get(m, ino);
-	if (!e)
-		return -ENOTTY;
-	match = e->dev == dev;
-	enclave_put(e);
-	if (!match)
+	if (!holder_looks(call->client, dev, ino))
 		return -ENOTTY;
 	call->slot.r0 = PROTO_DEV_ENCLAVE;
 	return (int64_t)ino;
@@ -118,15 +118,14 @@ static int64_t serve_attach(struct sgx_call *call)
 	struct proto_encl_view *view = (void *)call->answer;
 	struct enclave *e = call->encl;
 	struct sgx_encl_info info;
-	int ret;
 
 	sgx_encl_info(e->sgx, &info);
 	memset(view, 0, sizeof(*view));
 	call->out = sizeof(*view);
-	ret = client_attach(call->client, e);
+	memcpy(view->key, e->key, sizeof(view->key));
 	/* Not created, or being created by another thread this moment */
-	if (ret || !info.created || !__atomic_load_n(&e->id, __ATOMIC_ACQUIRE))
-		return ret;
+	if (!info.created || !__atomic_load_n(&e->id, __ATOMIC_ACQUIRE))
+		return 0;
 	view->base = info.base;
 	view->size = info.size;
 	view->attributes = info.attributes;
@@ -178,10 +177,13 @@ static void make_room(struct client *c, uint32_t cmd, uint32_t src_pages)
 		need = 2; /* SECS, VA */
 	else if (cmd == SGX_IOC_ENCLAVE_ADD_PAGES)
 		need = src_pages + 1;
+	else if (cmd == SGX_V22_ADD_PAGE)
+		need = 2;
 	if (!need)
 		return;
 	sgx_epc_info(c->machine->sgx, &epc);
-	if (epc.free + paging_evictable(c->machine, &epc) < need)
+	if (epc.free - epc.reserved + paging_evictable(c->machine, &epc) < need ||
+	    (cmd == SGX_IOC_ENCLAVE_CREATE && enclave_large_full(c->machine)))
 		enclave_settle(c->machine, &c->stop);
 }
 
@@ -217,23 +219,73 @@ static void add_ends(struct sgx_call *call, uint64_t added)
 		call->ahead = prefill_end(call->encl, arg.offset / SGX_PAGE_SIZE + added, added);
 }
 
+/**
+ * rpc_count_added() - pages have come to an enclave
+ * @e:		enclave
+ * @pages:	how many
+ */
+void rpc_count_added(struct enclave *e, uint64_t pages)
+{
+	__atomic_fetch_add(&e->pages_added, pages, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&e->machine->pages_added, pages, __ATOMIC_RELAXED);
+}
+
+/* Number of the stream that is to go on with this call; ~0: none */
+static uint32_t stream_number(const struct sgx_call *call)
+{
+	const uint32_t whole = PROTO_IOCTL_FIRST | PROTO_IOCTL_LAST;
+
+	if ((uint32_t)call->slot.a0 != SGX_IOC_ENCLAVE_ADD_PAGES ||
+	    (call->slot.a2 & whole) != whole || call->slot.src_pages != 1 ||
+	    call->slot.a3 - 1 >= PROTO_STREAMS)
+		return ~0u;
+	return (uint32_t)call->slot.a3 - 1;
+}
+
+/* Claim the ioctl place, with the enclave's stream settled. */
+static int64_t ioctl_begin(struct sgx_call *call, uint32_t stream)
+{
+	struct sgx_enclave_add_pages arg = {0};
+	int ret;
+
+	if (stream != ~0u && host_ops.copy_from_user(call, &arg, call->slot.a1, sizeof(arg)))
+		stream = ~0u;
+	ret = stream_begin_ioctl(call->encl, call->client, stream, arg.offset / SGX_PAGE_SIZE,
+				 &call->slot.why);
+	if (!ret)
+		atomic_store(&call->encl->ioctl_owner, call->client);
+	return ret;
+}
+
+/* One page has been added: the next ones may come by a stream.  Place still held. */
+static bool offer_stream(struct sgx_call *call, uint32_t stream)
+{
+	struct sgx_enclave_add_pages arg;
+	struct sgx_secinfo_arch secinfo;
+
+	return stream != ~0u && !host_ops.copy_from_user(call, &arg, call->slot.a1, sizeof(arg)) &&
+	       !host_ops.copy_from_user(call, &secinfo, arg.secinfo, sizeof(secinfo)) &&
+	       stream_offer(call->encl, call->client, stream, arg.offset / SGX_PAGE_SIZE, &secinfo,
+			    arg.flags);
+}
+
 static int64_t serve_ioctl(struct sgx_call *call)
 {
 	struct client *c = call->client;
 	struct enclave *e = call->encl;
 	uint32_t flags = (uint32_t)call->slot.a2;
 	bool add = (uint32_t)call->slot.a0 == SGX_IOC_ENCLAVE_ADD_PAGES;
+	uint32_t stream = stream_number(call);
 	uint64_t added = 0;
 	int64_t ret;
 
 	if (flags & PROTO_IOCTL_FIRST) {
-		ret = sgx_ioctl_begin(e->sgx);
+		ret = ioctl_begin(call, stream);
 		if (ret)
 			return ret;
-		atomic_store(&e->ioctl_owner, c);
 	} else if (atomic_load(&e->ioctl_owner) != c) {
 		/* A second piece without a first: the first one failed */
-		return -EBUSY;
+		return why_ret(&call->slot.why, -EBUSY, WHY_IOCTL_BUSY, 0, 0);
 	}
 	make_room(c, (uint32_t)call->slot.a0, call->slot.src_pages);
 	call->used = 0;
@@ -246,13 +298,16 @@ static int64_t serve_ioctl(struct sgx_call *call)
 		added = added_bytes(call);
 		call->slot.r0 = added;
 		added /= SGX_PAGE_SIZE;
-		__atomic_fetch_add(&e->pages_added, added, __ATOMIC_RELAXED);
-		__atomic_fetch_add(&c->machine->pages_added, added, __ATOMIC_RELAXED);
+		rpc_count_added(e, added);
 	}
+	if (!ret && (uint32_t)call->slot.a0 == SGX_V22_ADD_PAGE)
+		rpc_count_added(e, 1);
 	if (!add || ret || (flags & (PROTO_IOCTL_LAST | PROTO_IOCTL_SIGNAL)) ||
 	    added < call->slot.src_pages) {
 		if (add)
 			add_ends(call, ret || added < call->slot.src_pages ? 0 : added);
+		if (!ret && added == 1)
+			call->slot.r1 = offer_stream(call, stream);
 		ioctl_release(c, e);
 	} else {
 		call->more = true;
@@ -278,16 +333,62 @@ static int64_t serve_map(struct sgx_call *call)
 
 	if (!range_ok(call->slot.a0, call->slot.a1))
 		return -EINVAL;
-	/* Linux does not ask again at fork, whatever pages have come since */
+	/* Linux does not ask again at fork or mremap(), whatever pages have come since */
 	if (!(flags & PROTO_MAP_INHERITED))
 		ret = sgx_may_map(call->encl->sgx, map.start, map.end, map.prot,
-				  flags & PROTO_MAP_RIE);
-	if (ret || (flags & PROTO_MAP_CHECK))
-		return ret;
-	ret = client_attach(call->client, call->encl);
+				  flags & PROTO_MAP_RIE, &call->slot.why);
 	if (!ret)
 		ret = paging_add_mm(call->encl, &call->client->mm);
 	return ret ? ret : mm_insert(&call->client->mm, &map);
+}
+
+/*
+ * An enclave that the client names, with what is posted to its stream in it.  All calls
+ * find theirs here.  NULL: the client does not hold one of that number.
+ */
+static struct enclave *settled_enclave(struct client *c, uint64_t ino)
+{
+	struct enclave *e = holder_get(c, ino);
+
+	if (e)
+		stream_settle(e);
+	return e;
+}
+
+/*
+ * mprotect() of whatever enclaves are mapped in the range.  As in Linux each mapping
+ * is asked for and changed before the next one; what lies between is not ours.
+ */
+static int64_t serve_protect(struct sgx_call *call)
+{
+	struct sgx_mm *mm = &call->client->mm;
+	uint64_t addr = call->slot.a0, end = addr + call->slot.a1;
+	uint32_t prot = (uint32_t)call->slot.a2 & (PROT_READ | PROT_WRITE | PROT_EXEC);
+	struct mapping map;
+	int ret = 0;
+
+	if (!range_ok(addr, call->slot.a1))
+		return -EINVAL;
+	while (addr < end && mm_next(mm, addr, &map) && map.start < end) {
+		struct enclave *e = settled_enclave(call->client, map.encl);
+
+		map.start = map.start > addr ? map.start : addr;
+		map.end = map.end < end ? map.end : end;
+		map.prot = prot;
+		addr = map.start;
+		if (e) {
+			ret = sgx_may_map(e->sgx, map.start, map.end, prot,
+					  call->slot.a3 & PROTO_MAP_RIE, &call->slot.why);
+			enclave_put(e);
+		}
+		if (!ret)
+			ret = mm_insert(mm, &map);
+		if (ret)
+			break;
+		addr = map.end;
+	}
+	call->slot.r0 = addr;
+	return ret;
 }
 
 static int64_t serve_unmap(struct sgx_call *call)
@@ -312,25 +413,34 @@ static int64_t serve_fault(struct sgx_call *call)
 		.vm_prot = (uint32_t)call->slot.a3 & (PROT_READ | PROT_WRITE | PROT_EXEC),
 		.enclave_mode = call->slot.a2 & PROTO_FAULT_ENCLAVE,
 		.tcs = call->slot.a2 & PROTO_FAULT_TCS,
+		.why = &call->slot.why,
 	};
 	enum sgx_fault_verdict verdict;
+	struct enclave *other = NULL;
 	struct mapping map;
 
 	/*
 	 * The agent may know the protection (then it was true when the thread
 	 * looked, and our table may be ahead of it: MAP is asked before the
-	 * system call), or leave it to the table.  A mapping of another enclave
-	 * is neither's: the access is run again.
+	 * system call), or leave it to the table.  The agent names an enclave by
+	 * the address; a VMA of another one may lie there, and then, as in Linux,
+	 * the VMA counts.
 	 */
 	if (mm_find(mm, fault.addr, &map)) {
-		if (map.encl != call->encl->ino)
-			return PROTO_VERDICT_RETRY;
+		if (map.encl != call->encl->ino) {
+			other = settled_enclave(call->client, map.encl);
+			if (!other)
+				return PROTO_VERDICT_RETRY;
+		}
 		if (call->slot.a3 == ~0ull)
 			fault.vm_prot = map.prot;
 	} else if (call->slot.a3 == ~0ull) {
-		return PROTO_VERDICT_SIGBUS;
+		return why_ret(&call->slot.why, PROTO_VERDICT_SIGBUS, WHY_FAULT_UNKNOWN, fault.addr,
+			       0);
 	}
-	verdict = sgx_fault(mm, call->encl->sgx, &fault);
+	verdict = sgx_fault(mm, other ? other->sgx : call->encl->sgx, &fault);
+	if (other)
+		enclave_put(other);
 	call->slot.r0 = fault.error_code;
 	switch (verdict) {
 	case SGX_FAULT_RETRY:
@@ -348,7 +458,7 @@ static int64_t serve_enclu(struct sgx_call *call)
 {
 	struct proto_slot *s = &call->slot;
 	struct cpu_regs regs = {.rax = s->a0, .rbx = s->a1, .rcx = s->a2, .rdx = s->a3};
-	struct cpu_result r = sgx_enclu(call->encl->sgx, &regs);
+	struct cpu_result r = sgx_enclu(call->encl->sgx, &regs, &s->why);
 
 	switch (r.kind) {
 	case CPU_DONE:
@@ -367,16 +477,16 @@ static int64_t serve_enclu(struct sgx_call *call)
 	}
 }
 
+static int64_t serve_inherit(struct sgx_call *call)
+{
+	const uint64_t key[2] = {call->slot.a0, call->slot.a1};
+
+	return holder_inherit(call->client, call->slot.encl, key);
+}
+
 static int64_t serve_cpuid_scan(struct sgx_call *call)
 {
-	struct proto_slot *s = &call->slot;
-	long n;
-
-	n = cpuid_scan(call->client, s->a0, s->a1, (int)s->a2, (uint32_t)(s->a3 >> 32),
-		       (uint32_t)s->a3, (void *)call->answer, PROTO_DATA_SIZE / sizeof(uint32_t));
-	if (n > 0)
-		call->out = n > (long)(PROTO_DATA_SIZE / 4) ? PROTO_DATA_SIZE : 4 * (uint32_t)n;
-	return n;
+	return cpuid_scan(call);
 }
 
 #define SERVED (1u << CLIENT_SERVED)
@@ -392,7 +502,9 @@ static const struct rpc_op ops[PROTO_OP_COUNT] = {
 	[PROTO_OP_UNMAP]	= { "UNMAP",	SERVED, 0, 0, serve_unmap },
 	[PROTO_OP_FAULT]	= { "FAULT",	SERVED, NEEDS_ENCLAVE, 0, serve_fault },
 	[PROTO_OP_ENCLU]	= { "ENCLU",	SERVED, NEEDS_ENCLAVE, 0, serve_enclu },
-	[PROTO_OP_CPUID_SCAN]	= { "CPUID_SCAN", SERVED, 0, 0, serve_cpuid_scan },
+	[PROTO_OP_CPUID_SCAN]	= { "CPUID_SCAN", SERVED, 0, sizeof(struct proto_file_id), serve_cpuid_scan },
+	[PROTO_OP_PROTECT]	= { "PROTECT",	SERVED, 0, 0, serve_protect },
+	[PROTO_OP_INHERIT]	= { "INHERIT",	SERVED, 0, 0, serve_inherit },
 };
 /* clang-format on */
 
@@ -452,6 +564,7 @@ static void answer(struct sgx_call *call, struct proto_slot *shared)
 	shared->fds = s->fds;
 	shared->writeback = s->writeback;
 	shared->writeback_uaddr = s->writeback_uaddr;
+	shared->why = s->why;
 	if (call->out)
 		memcpy(shared->data, call->answer, call->out);
 	was = __atomic_exchange_n(&shared->state, PROTO_DONE, __ATOMIC_SEQ_CST);
@@ -485,12 +598,14 @@ void rpc_serve(struct client *c, uint32_t number, struct sgx_call *call)
 	s->fds = 0;
 	s->writeback = 0;
 	s->writeback_uaddr = 0;
+	s->why = (struct why){0};
 	if (op->flags & NEEDS_ENCLAVE) {
-		call->encl = enclave_get(c->machine, s->encl);
+		call->encl = settled_enclave(c, s->encl);
 		/*
 		 * Enclaves end by themselves only when nobody has them open, so
 		 * the agent speaks of a descriptor that it has lost; a program
-		 * can bring that about (a file of that inode number).
+		 * can bring that about (a file of that inode number).  Who has none
+		 * of an enclave that is there is told the same.
 		 */
 		s->ret = -ENOTTY;
 	}

@@ -10,7 +10,6 @@
  */
 #include "machine.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 /* Context for all of them: e->lock held. */
@@ -297,35 +296,23 @@ void enclave_counters(struct enclave *e, struct counters *c)
 	pthread_mutex_unlock(&e->lock);
 }
 
-/* Thread group of a thread; 0: there is no such thread. */
-static pid_t thread_group(uint32_t tid)
-{
-	char path[32];
-
-	snprintf(path, sizeof(path), "/proc/%u/status", tid);
-	return (pid_t)proc_number(path, "Tgid:");
-}
-
 /**
- * enclave_wipe_dead() - free TCS slots whose threads live no more
+ * enclave_wipe_dead() - free TCS slots that threads of a client have not given back
  * @e:		enclave
- * @dead:	process that has ended (it may still be a zombie) or has exec'ed
+ * @number:	of the client, whose process has ended or has exec'ed
  *
- * A thread that died inside never gave its TCS back.  A slot of a thread of
- * another process is left alone; if that one died too, its own end comes.
+ * A thread that died inside never gave its TCS back.  A slot of another client's thread
+ * is left alone: its own end comes.
+ * Context: takes e->lock.
  */
-void enclave_wipe_dead(struct enclave *e, pid_t dead)
+void enclave_wipe_dead(struct enclave *e, uint32_t number)
 {
 	pthread_mutex_lock(&e->lock);
 	for (uint32_t i = 0; i < e->tcs_count; i++) {
 		struct sgx_tcs_slot *t = &e->tcs[e->tcs_watch[i].page];
 		uint32_t state = __atomic_load_n(&t->state, __ATOMIC_ACQUIRE);
-		pid_t group;
 
-		if ((state & 3) != (lp_owner(0) & 3))
-			continue;
-		group = thread_group(state >> 2);
-		if (group && group != dead)
+		if (!lp_is_owner(state) || lp_owner_client(state) != number)
 			continue;
 		/* Lost only to a client that plays tricks with its own table */
 		(void)__atomic_compare_exchange_n(&t->state, &state, SGX_TCS_FREE, false,

@@ -22,6 +22,7 @@
 #include <linux/seccomp.h>
 #include <proto/agent.h>
 #include <stdint.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 
 #define X32_BIT	      0x40000000u
@@ -39,6 +40,8 @@ enum rule {
 	TRAP_OWN_FD1,
 	TRAP_TRACEME,
 	TRAP_PRCTL, /* what is virtual of it */
+	TRAP_LIMIT_AS0, /* that argument is RLIMIT_AS */
+	TRAP_LIMIT_AS1,
 	TRAP_ARG3, /* that argument, a mask, is not NULL */
 	TRAP_ARG4,
 	TRAP_ARG5,
@@ -71,6 +74,9 @@ static const struct {
 	{ SYS_close, TRAP_OWN_FD0 }, { SYS_dup2, TRAP_OWN_FD1 }, { SYS_dup3, TRAP_OWN_FD1 },
 	{ SYS_dup, TRAP_OWN_FD0 }, { SYS_fcntl, TRAP_OWN_FD0 }, { SYS_close_range, TRAP },
 	{ SYS_ptrace, TRAP_TRACEME }, { SYS_prctl, TRAP_PRCTL }, { SYS_seccomp, TRAP },
+	/* the address space that the agent reserves */
+	{ SYS_setrlimit, TRAP_LIMIT_AS0 }, { SYS_prlimit64, TRAP_LIMIT_AS1 },
+	{ SYS_mlockall, TRAP },
 	{ SYS_io_uring_setup, DENY },
 };
 /* clang-format on */
@@ -165,6 +171,12 @@ static void argument_test(struct out *o, enum rule rule, int command_fd)
 		jump(o, JEQ, PR_GET_SECCOMP, 3, 0);
 		jump(o, JEQ, PR_SET_NO_NEW_PRIVS, 2, 0);
 		jump(o, JEQ, PR_GET_NO_NEW_PRIVS, 1, 0);
+		ret(o, SECCOMP_RET_ALLOW);
+		break;
+	case TRAP_LIMIT_AS0:
+	case TRAP_LIMIT_AS1:
+		load(o, ARG_LO(rule == TRAP_LIMIT_AS1 ? 1 : 0));
+		jump(o, JEQ, RLIMIT_AS, 1, 0);
 		ret(o, SECCOMP_RET_ALLOW);
 		break;
 	case TRAP_ARG3:

@@ -16,11 +16,28 @@
 
 #define CS_64BIT 0x33
 
-int inject_seize(const struct inject_target *t)
+int inject_seize(struct inject_target *t)
 {
-	if (ptrace(PTRACE_SEIZE, t->tid, 0, PTRACE_O_TRACEEXEC | PTRACE_O_TRACESYSGOOD) < 0)
+	const long options = PTRACE_O_TRACEEXEC | PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL;
+
+	if (ptrace(PTRACE_SEIZE, t->tid, 0, options) < 0)
 		return -errno;
+	/* after the exec a program that may not be read keeps its descriptors to itself */
+	t->err = word_open_pidfd(t->pidfd);
 	return 0;
+}
+
+void inject_release(struct inject_target *t)
+{
+	int status;
+
+	if (t->err >= 0)
+		close(t->err);
+	t->err = -1;
+	/* only who is stopped can be let go; who has died needs not be */
+	if (ptrace(PTRACE_INTERRUPT, t->tid, 0, 0) < 0 || remote_wait(t->tid, &status) < 0)
+		return;
+	ptrace(PTRACE_DETACH, t->tid, 0, status >> 16 ? 0 : WSTOPSIG(status));
 }
 
 /* At the exec event: stages 3 to 7, but for the end of tracing. */
@@ -47,26 +64,58 @@ static int inject_stopped(struct remote *r, const struct proto_exec *exec, const
 	return ret;
 }
 
+/*
+ * A stopped tracee answers.  One that does not has been killed, which can happen
+ * between any two requests, and makes each of them fail in its own way.
+ */
+static bool is_killed(pid_t pid)
+{
+	struct user_regs_struct regs;
+
+	return ptrace(PTRACE_GETREGS, pid, 0, &regs) < 0 && errno == ESRCH;
+}
+
+/*
+ * Context: the tracee is stopped.  It is not let go after this.
+ * @err: its standard error, from before the exec
+ */
+static void kill_program(pid_t pid, pid_t proc, int err, const char *what, int error)
+{
+	bool hidden = !what && (error == -EACCES || error == -EPERM);
+
+	if (hidden)
+		what = "its file may be executed but not read";
+	word_say_to(err, "cannot put the agent into process %d: %s (%s)", proc,
+		    what ? what : "its memory cannot be opened", strerror(-error));
+	/*
+	 * kill() of another user's process takes CAP_KILL.  What the tracer asks for takes
+	 * no right but the one to trace: it comes true at the next stop at the latest.
+	 */
+	if (kill(pid, SIGKILL) < 0)
+		ptrace(PTRACE_KILL, pid, 0, 0);
+}
+
 static int at_exec(pid_t pid, const struct inject_target *t, const struct proto_exec *exec,
 		   const char **what)
 {
 	struct remote r = {.pid = pid, .proc = t->proc, .same_ns = t->same_ns, .mem = -1};
 	int ret = inject_stopped(&r, exec, what);
 
-	if (ret == -ESRCH && !r.regs.cs)
-		return ret;
+	if (ret < 0 && is_killed(pid)) {
+		*what = "it died in exec";
+		return -ESRCH;
+	}
 	if (ret == 2) {
 		word_foreign(pid, t->proc, exec->flags & PROTO_EXEC_FILTERED);
 		ptrace(PTRACE_DETACH, pid, 0, 0);
 		return 2;
 	}
 	if (ret < 0) {
-		if (!*what)
-			*what = "its memory cannot be opened";
-		word_say(pid, t->proc, "cannot put the agent into process %d: %s (%s)", t->proc,
-			 *what, strerror(-ret));
-		kill(pid, SIGKILL);
-		ptrace(PTRACE_DETACH, pid, 0, 0);
+		/*
+		 * A detach would let it run if it has not been killed.  As the tracee of a
+		 * thread that ends it is killed (PTRACE_O_EXITKILL).
+		 */
+		kill_program(pid, t->proc, t->err, *what, ret);
 		return ret;
 	}
 	word_privileges(pid, t->proc);
@@ -84,17 +133,20 @@ int inject_traced(pid_t pid, const struct proto_exec *exec)
 {
 	struct remote r = {.pid = pid, .proc = pid, .mem = -1};
 	const char *what = NULL;
-	int ret = inject_stopped(&r, exec, &what);
+	int ret = inject_stopped(&r, exec, &what), err;
 
 	if (ret == 2)
 		word_foreign(pid, pid, exec->flags & PROTO_EXEC_FILTERED);
 	if (!ret)
 		word_privileges(pid, pid);
-	if (ret >= 0 || (ret == -ESRCH && !r.regs.cs))
+	if (ret >= 0)
 		return ret;
-	word_say(pid, pid, "cannot put the agent into process %d: %s (%s)", pid,
-		 what ? what : "its memory cannot be opened", strerror(-ret));
-	kill(pid, SIGKILL);
+	if (is_killed(pid))
+		return -ESRCH;
+	err = word_open(pid);
+	kill_program(pid, pid, err, what, ret);
+	if (err >= 0)
+		close(err);
 	return ret;
 }
 
@@ -106,7 +158,7 @@ static bool is_knock(pid_t tid)
 	return ptrace(PTRACE_GETSIGINFO, tid, 0, &info) == 0 && info.si_code == SI_TKILL;
 }
 
-int inject_follow(const struct inject_target *t, const struct proto_exec *exec,
+static int follow(const struct inject_target *t, const struct proto_exec *exec,
 		  const atomic_bool *failed, const char **what)
 {
 	int status;
@@ -135,4 +187,14 @@ int inject_follow(const struct inject_target *t, const struct proto_exec *exec,
 		else
 			ptrace(PTRACE_CONT, got, 0, status >> 16 ? 0 : sig);
 	}
+}
+
+int inject_follow(const struct inject_target *t, const struct proto_exec *exec,
+		  const atomic_bool *failed, const char **what)
+{
+	int ret = follow(t, exec, failed, what);
+
+	if (t->err >= 0)
+		close(t->err);
+	return ret;
 }

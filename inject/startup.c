@@ -66,14 +66,10 @@ static int next_word(struct stack *s, uint64_t *ret_word)
 	return 0;
 }
 
-/* The auxv of /proc, and the copy on the program's stack: both get our vDSO. */
-int startup_auxv(struct remote *r, struct proto_agent_params *p)
+int startup_read_auxv(const struct remote *r, struct proto_agent_params *p)
 {
 	char path[64];
-	struct stack s = {.r = r, .next = r->regs.rsp};
-	uint64_t word, type;
 	ssize_t n;
-	int ret;
 
 	snprintf(path, sizeof(path), "/proc/%d/auxv", r->proc);
 	n = read_file(path, p->auxv, sizeof(p->auxv));
@@ -88,6 +84,16 @@ int startup_auxv(struct remote *r, struct proto_agent_params *p)
 		p->hwcap2 &= ~2ull;
 	if (!p->minsigstksz)
 		p->minsigstksz = 4096;
+	return 0;
+}
+
+/* The auxv of /proc, and the copy on the program's stack: both get our vDSO. */
+int startup_auxv(struct remote *r, struct proto_agent_params *p)
+{
+	struct stack s = {.r = r, .next = r->regs.rsp};
+	uint64_t word, type;
+	int ret;
+
 	for (size_t i = 0; i + 1 < p->auxv_size / 8; i += 2)
 		if (p->auxv[i] == AT_SYSINFO_EHDR)
 			p->auxv[i + 1] = AGENT_AT(PROTO_AGENT_VDSO);
@@ -161,4 +167,28 @@ void startup_mm_map(struct remote *r, struct proto_agent_params *p)
 	_Static_assert(sizeof(p->mm_map) >= sizeof(map), "room for prctl_mm_map");
 	memcpy(p->mm_map, &map, sizeof(map));
 	p->mm_map_valid = map.start_code != 0;
+}
+
+/* So much of arguments and environment is looked at */
+#define WORDS_MAX (256u << 10)
+
+void startup_words(struct remote *r, struct proto_agent_params *p)
+{
+	static const char *const names[] = {"sgx_enclave", "sgx_provision", "sgx_total_bytes",
+					    "dev/sgx",	   "dev/isgx",	    "node0/x86"};
+	struct prctl_mm_map map;
+	uint64_t size;
+	char *words;
+
+	memcpy(&map, p->mm_map, sizeof(map));
+	size = map.env_end - map.arg_start;
+	if (!p->mm_map_valid || map.env_end < map.arg_start)
+		return;
+	size = size < WORDS_MAX ? size : WORDS_MAX;
+	words = malloc(size);
+	if (words && remote_read(r, map.arg_start, words, size) == 0)
+		for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+			if (memmem(words, size, names[i], strlen(names[i])))
+				p->names |= PROTO_NAMES_SGX;
+	free(words);
 }

@@ -7,9 +7,18 @@
 #include <proto/agent.h>
 
 /**
- * startup_auxv() - read the auxv into @p, name our vDSO in it and on the stack
+ * startup_read_auxv() - read the auxv into @p
  * @r:	tracee, at its first instruction
- * @p:	receives what depends on the auxv
+ * @p:	receives it, and what depends on it
+ *
+ * Return: 0, or -errno.
+ */
+int startup_read_auxv(const struct remote *r, struct proto_agent_params *p);
+
+/**
+ * startup_auxv() - name our vDSO in the auxv that was read, and on the stack
+ * @r:	tracee, at its first instruction
+ * @p:	after startup_read_auxv()
  *
  * Return: 0, or -errno.
  */
@@ -24,5 +33,12 @@ uint64_t startup_auxv_get(const struct proto_agent_params *p, uint64_t type);
  * @p:	with the auxv; mm_map_valid says whether it worked
  */
 void startup_mm_map(struct remote *r, struct proto_agent_params *p);
+
+/**
+ * startup_words() - whether its arguments or environment name a file of SGX
+ * @r:	tracee
+ * @p:	with mm_map; names is set where they do
+ */
+void startup_words(struct remote *r, struct proto_agent_params *p);
 
 #endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "word.h"
 
-#include <fcntl.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -14,42 +13,63 @@
 
 #define NAME_SIZE 256 /* the line has room for no more */
 
-/* Its own open file, so that what it writes later comes after; or the file anew. */
-static int open_stderr(pid_t pid, pid_t proc)
+/*
+ * Its own open file, so that what it writes later comes after.  The file is never opened
+ * anew, by its name: we may be allowed to write where the process is not.
+ */
+int word_open_pidfd(int pidfd)
 {
-	int pidfd = (int)syscall(SYS_pidfd_open, pid, 0), fd = -1;
-	char path[64];
-
-	if (pidfd >= 0) {
-		fd = (int)syscall(SYS_pidfd_getfd, pidfd, 2, 0);
-		close(pidfd);
-	}
-	if (fd >= 0)
-		return fd;
-	snprintf(path, sizeof(path), "/proc/%d/fd/2", proc);
-	return open(path, O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	return (int)syscall(SYS_pidfd_getfd, pidfd, 2, 0);
 }
 
-void word_say(pid_t pid, pid_t proc, const char *fmt, ...)
+int word_open(pid_t pid)
 {
-	struct pollfd p = {.fd = open_stderr(pid, proc), .events = POLLOUT};
+	int pidfd = (int)syscall(SYS_pidfd_open, pid, 0), fd;
+
+	if (pidfd < 0)
+		return -1;
+	fd = word_open_pidfd(pidfd);
+	close(pidfd);
+	return fd;
+}
+
+static void __attribute__((format(printf, 2, 0))) say(int fd, const char *fmt, va_list ap)
+{
+	struct pollfd p = {.fd = fd, .events = POLLOUT};
 	char line[512] = "swsgx: ";
 	size_t n = strlen(line);
-	va_list ap;
 	int len;
 
-	if (p.fd < 0)
+	if (fd < 0)
 		return;
-	va_start(ap, fmt);
 	len = vsnprintf(line + n, sizeof(line) - n - 1, fmt, ap);
-	va_end(ap);
 	n += len < 0 ? 0 : (size_t)len;
 	if (n > sizeof(line) - 2)
 		n = sizeof(line) - 2;
 	line[n++] = '\n';
-	if (poll(&p, 1, 0) == 1 && (p.revents & POLLOUT) && write(p.fd, line, n) < 0)
+	if (poll(&p, 1, 0) == 1 && (p.revents & POLLOUT) && write(fd, line, n) < 0)
 		n = 0; /* nobody is there to be told */
-	close(p.fd);
+}
+
+void word_say_to(int fd, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	say(fd, fmt, ap);
+	va_end(ap);
+}
+
+void word_say(pid_t pid, const char *fmt, ...)
+{
+	int fd = word_open(pid);
+	va_list ap;
+
+	va_start(ap, fmt);
+	say(fd, fmt, ap);
+	va_end(ap);
+	if (fd >= 0)
+		close(fd);
 }
 
 /* Effective IDs from /proc/PID/status, in our user namespace */
@@ -88,7 +108,7 @@ void word_foreign(pid_t pid, pid_t proc, bool filtered)
 	char name[NAME_SIZE];
 
 	program_name(proc, name);
-	word_say(pid, proc, "%s is a 32-bit program: it has no SGX here, %s", name,
+	word_say(pid, "%s is a 32-bit program: it has no SGX here, %s", name,
 		 filtered ? "and cannot execute other programs"
 			  : "and neither have the programs that it executes");
 }
@@ -118,7 +138,7 @@ void word_privileges(pid_t pid, pid_t proc)
 	if (!what)
 		return;
 	program_name(proc, name);
-	word_say(pid, proc,
+	word_say(pid,
 		 "%s runs without its privileges (%s): under swsgx run programs cannot gain any",
 		 name, what);
 }

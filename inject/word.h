@@ -7,14 +7,26 @@
 #include <sys/types.h>
 
 /**
+ * word_open() - where a process' words go
+ * @pid: as for word_say()
+ *
+ * Return: a descriptor to close, or -1.
+ */
+int word_open(pid_t pid);
+/* The same, of the process of a pidfd */
+int word_open_pidfd(int pidfd);
+
+/* word_say() to what word_open() has returned; the caller closes it */
+void word_say_to(int fd, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/**
  * word_say() - one line, with "swsgx: " before it
  * @pid:	process that the caller traces, as the caller's PID namespace numbers it
- * @proc:	the same as /proc numbers it
  * @fmt:	without a newline
  *
  * Never waits: where the reader is slow, the line is lost.
  */
-void word_say(pid_t pid, pid_t proc, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void word_say(pid_t pid, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /**
  * word_privileges() - say it where an exec would have raised privileges

@@ -173,13 +173,13 @@ static int alloc_pages(struct sgx_encl *encl, bool secs_out, enum sgx_pt type, e
 	*secs = EPC_SLOT_NONE;
 	*child = EPC_SLOT_NONE;
 	if (secs_out) {
-		*secs = sgx_alloc_epc_page(sgx, encl, SGX_PT_SECS, true);
+		*secs = sgx_alloc_epc_page(sgx, encl, SGX_PT_SECS, SGX_ALLOC_SWAP);
 		if (*secs == EPC_SLOT_NONE)
 			return -ENOMEM;
 	}
 	if (type == SGX_PT_SECS)
 		return 0;
-	*child = sgx_alloc_epc_page(sgx, encl, type, true);
+	*child = sgx_alloc_epc_page(sgx, encl, type, SGX_ALLOC_SWAP);
 	return *child == EPC_SLOT_NONE ? -ENOMEM : 0;
 }
 

@@ -9,10 +9,11 @@
 /**
  * sgx_open() - a new enclave object
  * @host_encl: the host's, see sgx_encl_host()
+ * @interfaces: SGX_INTERFACE_*: the generations that its descriptor speaks
  *
  * Return: NULL without memory.
  */
-struct sgx_encl *sgx_open(struct sgx_subsystem *sgx, void *host_encl)
+struct sgx_encl *sgx_open(struct sgx_subsystem *sgx, void *host_encl, uint32_t interfaces)
 {
 	struct sgx_encl *encl = calloc(1, sizeof(*encl));
 
@@ -20,6 +21,7 @@ struct sgx_encl *sgx_open(struct sgx_subsystem *sgx, void *host_encl)
 		return NULL;
 	encl->sgx = sgx;
 	encl->host = host_encl;
+	encl->interfaces = interfaces;
 	encl->consumer.ops = &sgx_encl_consumer_ops;
 	encl->secs = EPC_SLOT_NONE;
 	encl->secs_va = SGX_VA_NONE;
@@ -87,6 +89,7 @@ void sgx_release(struct sgx_encl *encl)
 	pthread_mutex_unlock(&encl->lock);
 	pthread_mutex_unlock(&sgx->reclaimer.lock);
 	free(encl->va_pages);
+	sgx_encl_unreserve(encl);
 	sgx->ops->encl_free(encl);
 	pthread_mutex_destroy(&encl->lock);
 	free(encl);
@@ -182,16 +185,39 @@ struct sgx_encl_page *sgx_encl_find_page(struct sgx_encl *encl, uint64_t addr)
 	return page_array_load(&encl->page_array, (addr - encl->base) >> SGX_PAGE_SHIFT);
 }
 
+/*
+ * The patch series: a page that is not there has no permissions, so that before it is
+ * added its place can be reserved with PROT_NONE alone.  Context: encl->lock held.
+ */
+static int v22_may_map(struct sgx_encl *encl, uint64_t start, uint64_t end, unsigned int prot,
+		       struct why *why)
+{
+	const struct sgx_encl_page *page;
+
+	for (uint64_t addr = start; prot && addr != end; addr += SGX_PAGE_SIZE) {
+		page = sgx_encl_find_page(encl, addr);
+		if (page && !(prot & ~page->max_prot))
+			continue;
+		if (why)
+			why->at = addr;
+		if (!page)
+			return why_ret(why, -EACCES, WHY_MAP_ABSENT, prot, 0);
+		return why_ret(why, -EACCES, WHY_MAP_PROT, prot, page->max_prot);
+	}
+	return 0;
+}
+
 /**
  * sgx_may_map() - mmap and mprotect on an enclave's range
  * @start, @end: page-aligned, not empty
  *
  * Each page that exists caps what a mapping over it may allow.  Absent pages do
  * not, and only an initialised enclave insists on its ELRANGE.
+ * Of two rules that refuse, @why has READ_IMPLIES_EXEC.
  * Return: 0, or -EACCES.
  */
 int sgx_may_map(struct sgx_encl *encl, uint64_t start, uint64_t end, unsigned int prot,
-		bool read_implies_exec)
+		bool read_implies_exec, struct why *why)
 {
 	struct sgx_encl_page *page;
 	uint64_t index, last;
@@ -199,12 +225,20 @@ int sgx_may_map(struct sgx_encl *encl, uint64_t start, uint64_t end, unsigned in
 
 	prot &= SGX_SECINFO_RWX_BITS; /* PROT_READ, _WRITE and _EXEC are these bits */
 	pthread_mutex_lock(&encl->lock);
+	if (encl->interfaces == SGX_INTERFACE_V22) {
+		/* Linux has made it executable by then */
+		if (read_implies_exec && (prot & SGX_SECINFO_R_BIT))
+			prot |= SGX_SECINFO_X_BIT;
+		ret = v22_may_map(encl, start, end, prot, why);
+		goto out;
+	}
 	if ((sgx_encl_flags(encl) & SGX_ENCL_INITIALIZED) &&
 	    (start < encl->base || end - 1 > encl->base + (encl->size - 1)))
-		ret = -EACCES;
+		ret = why_ret(why, -EACCES, WHY_MAP_RANGE, start < encl->base ? start : end - 1,
+			      encl->base);
 	/* Such a process gets PROT_EXEC added behind its back. */
 	if (read_implies_exec)
-		ret = -EACCES;
+		ret = why_ret(why, -EACCES, WHY_MAP_RIE, 0, 0);
 	if (ret || !encl->size)
 		goto out;
 
@@ -219,7 +253,9 @@ int sgx_may_map(struct sgx_encl *encl, uint64_t start, uint64_t end, unsigned in
 	last = (end - 1 - encl->base) >> SGX_PAGE_SHIFT;
 	for (; (page = page_array_find(&encl->page_array, &index, last)); index++) {
 		if (prot & ~page->max_prot) {
-			ret = -EACCES;
+			if (why)
+				why->at = encl->base + (index << SGX_PAGE_SHIFT);
+			ret = why_ret(why, -EACCES, WHY_MAP_PROT, prot, page->max_prot);
 			break;
 		}
 	}
@@ -373,12 +409,13 @@ static bool check_encl(struct sgx_encl *encl, const char **why)
  */
 bool sgx_check_invariants(struct sgx_subsystem *sgx, const char **why)
 {
-	uint64_t encls = 0, pages = 0;
+	uint64_t encls = 0, pages = 0, reserved = 0;
 
 	if (!sgx_epc_check(sgx, why))
 		return false;
 	for (struct sgx_encl *encl = sgx->encl_list; encl; encl = encl->next) {
 		encls++;
+		reserved += encl->reserved;
 		pages += sgx_encl_epc_pages(encl);
 		if (!check_encl(encl, why))
 			return false;
@@ -386,6 +423,9 @@ bool sgx_check_invariants(struct sgx_subsystem *sgx, const char **why)
 	*why = "sums over enclaves do not agree with the EPC's accounts";
 	if (encls != sgx->encl_count ||
 	    pages != sgx->epc.total - sgx->epc.free - sgx->epc.leaked - sgx->epc.poisoned)
+		return false;
+	*why = "EPC pages are set aside for nobody";
+	if (reserved != sgx->epc.reserved)
 		return false;
 	*why = NULL;
 	return true;

@@ -20,6 +20,7 @@
 #define KERNEL_ENCL_H
 
 #include <cpu/leaf.h>
+#include <errno.h>
 #include <kernel/sgx.h>
 #include <pthread.h>
 
@@ -53,6 +54,7 @@ struct sgx_encl {
 	pthread_mutex_t lock;
 
 	/* Under lock: */
+	uint32_t interfaces; /* SGX_INTERFACE_*: those it may still turn out to be of */
 	uint64_t base, size;
 	uint64_t attributes; /* SECS.ATTRIBUTES.FLAGS as created */
 	uint64_t attributes_mask; /* those that INIT lets through */
@@ -67,6 +69,8 @@ struct sgx_encl {
 	struct page_array page_array;
 	struct sgx_va_page *va_pages; /* va_count of them */
 	uint32_t va_count, va_hint; /* none before va_hint has a free slot */
+
+	uint64_t reserved; /* under sgx_epc.lock: EPC pages set aside for ADD_PAGES */
 };
 
 /* The only consumer that there is. */
@@ -88,6 +92,7 @@ struct sgx_subsystem {
 
 	/* A leaf: EINIT sees the MSRs that were written for it. */
 	pthread_mutex_t launch_lock;
+	uint64_t reset_lepubkeyhash[4]; /* IA32_SGXLEPUBKEYHASH as it was at the start */
 
 	/* Bits that a SIGSTRUCT may not ask for, from CPUID 12H */
 	uint64_t attributes_reserved_mask;
@@ -105,8 +110,20 @@ static inline void sgx_encl_set_flags(struct sgx_encl *encl, uint32_t flags)
 	__atomic_fetch_or(&encl->flags, flags, __ATOMIC_RELEASE);
 }
 
+/* Where an ioctl notes why it is refused; NULL: nobody asks. */
+static inline struct why *sgx_call_why(const struct sgx_encl *encl, struct sgx_call *call)
+{
+	return encl->sgx->ops->why ? encl->sgx->ops->why(call) : NULL;
+}
+
+/* No page of the EPC is to be had.  Return: -ENOMEM */
+static inline int sgx_epc_full(const struct sgx_encl *encl, struct why *why)
+{
+	return why_ret(why, -ENOMEM, WHY_EPC_FULL, encl->sgx->epc.total, 0);
+}
+
 /* va.c */
-int sgx_encl_grow(struct sgx_encl *encl, epc_slot_t *va);
+int sgx_encl_grow(struct sgx_encl *encl, epc_slot_t *va, struct why *why);
 void sgx_encl_grown(struct sgx_encl *encl, epc_slot_t va);
 void sgx_encl_shrink(struct sgx_encl *encl, epc_slot_t va);
 void sgx_encl_free_va_pages(struct sgx_encl *encl);
@@ -127,8 +144,10 @@ int sgx_encl_load_secs(struct sgx_encl *encl);
 void sgx_encl_lose(struct sgx_encl *encl);
 void sgx_encl_lose_page(struct sgx_encl *encl, const struct sgx_encl_page *page, uint64_t offset);
 struct sgx_encl_page *sgx_encl_find_page(struct sgx_encl *encl, uint64_t addr);
-int sgx_launch(struct sgx_encl *encl, const struct sgx_sigstruct_arch *sigstruct);
+void sgx_launch_init(struct sgx_subsystem *sgx);
+int sgx_einit(struct sgx_encl *encl, const struct sgx_sigstruct_arch *sigstruct,
+	      const struct sgx_einittoken *token, struct why *why);
 int sgx_set_attribute(struct sgx_call *call, const struct sgx_host_ops *ops,
-		      uint64_t *allowed_attributes, int attribute_fd);
+		      uint64_t *allowed_attributes, int attribute_fd, struct why *why);
 
 #endif

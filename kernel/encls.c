@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "encls.h"
 
+#include <cpu/access.h>
+
 /*
  * The subsystem's linear address space, as far as leaves see it: EPC pages at
  * cpu_epc_addr(), and a few page-sized windows at the very top, one for each
@@ -22,6 +24,7 @@ struct encls_windows {
 		uint32_t size;
 	} window[WINDOWS];
 	bool writable; /* all of them are: EWB's */
+	struct why *why; /* NULL: nobody asks */
 };
 
 static uint64_t window_addr(enum encls_window w)
@@ -54,7 +57,7 @@ static void *window_map(void *ctx, uint64_t addr, uint32_t size, bool write)
 
 static int encls(struct cpu_package *pkg, struct encls_windows *windows, struct cpu_regs *regs)
 {
-	struct cpu_as as = {.map = window_map, .ctx = windows};
+	struct cpu_as as = {.map = window_map, .ctx = windows, .why = windows->why};
 	struct cpu_result r = cpu_encls(pkg, &as, regs);
 
 	switch (r.kind) {
@@ -63,7 +66,7 @@ static int encls(struct cpu_package *pkg, struct encls_windows *windows, struct 
 	case CPU_CODE:
 		return (int)(r.code & 0xffff);
 	case CPU_HOST:
-		return ENCLS_HOST_FLAG;
+		return why_ret(windows->why, ENCLS_HOST_FLAG, WHY_HOST_MEMORY, 0, 0);
 	default:
 		return ENCLS_FAULT_FLAG | r.vector;
 	}
@@ -73,10 +76,10 @@ static int encls(struct cpu_package *pkg, struct encls_windows *windows, struct 
  * __ecreate() - make a free EPC page the SECS of a new enclave
  * @src: what ECREATE takes; the caller's private copy
  */
-int __ecreate(struct cpu_package *pkg, epc_slot_t secs, const struct sgx_secs *src)
+int __ecreate(struct cpu_package *pkg, epc_slot_t secs, const struct sgx_secs *src, struct why *why)
 {
 	static const struct sgx_secinfo_arch secinfo; /* PT_SECS, no permissions */
-	struct encls_windows windows = {0};
+	struct encls_windows windows = {.why = why};
 	struct sgx_pageinfo pageinfo = {
 		.srcpge = window_open(&windows, WINDOW_DATA, src, sizeof(*src)),
 		.secinfo = window_open(&windows, WINDOW_META, &secinfo, sizeof(secinfo)),
@@ -95,9 +98,9 @@ int __ecreate(struct cpu_package *pkg, epc_slot_t secs, const struct sgx_secs *s
  * @src: 4096 bytes, which may change while they are read
  */
 int __eadd(struct cpu_package *pkg, epc_slot_t slot, epc_slot_t secs, uint64_t linaddr,
-	   const struct sgx_secinfo_arch *secinfo, const void *src)
+	   const struct sgx_secinfo_arch *secinfo, const void *src, struct why *why)
 {
-	struct encls_windows windows = {0};
+	struct encls_windows windows = {.why = why};
 	struct sgx_pageinfo pageinfo = {
 		.linaddr = linaddr,
 		.srcpge = window_open(&windows, WINDOW_DATA, src, SGX_PAGE_SIZE),
@@ -117,9 +120,10 @@ int __eadd(struct cpu_package *pkg, epc_slot_t slot, epc_slot_t secs, uint64_t l
  * __eextend() - measure SGX_EEXTEND_SIZE bytes of a page
  * @offset: in the page
  */
-int __eextend(struct cpu_package *pkg, epc_slot_t slot, epc_slot_t secs, uint32_t offset)
+int __eextend(struct cpu_package *pkg, epc_slot_t slot, epc_slot_t secs, uint32_t offset,
+	      struct why *why)
 {
-	struct encls_windows windows = {0};
+	struct encls_windows windows = {.why = why};
 	struct cpu_regs regs = {
 		.rax = SGX_EEXTEND,
 		.rbx = cpu_epc_addr(pkg, secs),
@@ -135,9 +139,9 @@ int __eextend(struct cpu_package *pkg, epc_slot_t slot, epc_slot_t secs, uint32_
  * Context: the lock around the launch control MSRs is held.
  */
 int __einit(struct cpu_package *pkg, epc_slot_t secs, const struct sgx_sigstruct_arch *sigstruct,
-	    const struct sgx_einittoken *token)
+	    const struct sgx_einittoken *token, struct why *why)
 {
-	struct encls_windows windows = {0};
+	struct encls_windows windows = {.why = why};
 	struct cpu_regs regs = {
 		.rax = SGX_EINIT,
 		.rbx = window_open(&windows, WINDOW_DATA, sigstruct, sizeof(*sigstruct)),
@@ -273,28 +277,66 @@ int __eldu(struct cpu_package *pkg, epc_slot_t slot, epc_slot_t secs, uint64_t l
 	return encls(pkg, &windows, &regs);
 }
 
+/* The rule of base/rules.h for what the EPCM refuses.  Return: false */
+static bool epcm_refused(const struct epcm_entry *entry, const struct epcm_access *access,
+			 enum epcm_refusal refusal, struct why *why)
+{
+	switch (refusal) {
+	case EPCM_INVALID:
+		return why_not(why, WHY_FAULT_LOST, access->address, 0);
+	case EPCM_TYPE:
+		return why_not(why, WHY_FAULT_TYPE, (uint64_t)entry->pt << SGX_SECINFO_PT_SHIFT, 0);
+	case EPCM_RWX:
+		return why_not(why, WHY_FAULT_PERM, entry->rwx, access->rwx);
+	default:
+		return why_not(why, WHY_FAULT_STATE, access->address, 0);
+	}
+}
+
 /**
  * epcm_permits() - would the EPCM let an access from inside the enclave through
  * @addr:	page-aligned
  * @error_code:	SGX_PF_W for a write, SGX_PF_I for a fetch, else a read
+ * @why:	the rule that refuses; NULL: nobody asks
  *
- * The SDM's EPCM check of a page walk: the entry is valid, not blocked, PT_REG
- * (software never reaches a TCS or a trimmed page), not PENDING or MODIFIED, of
- * this enclave and for this address, and has the permission.
+ * What software inside reaches is PT_REG: never a TCS or a trimmed page.
  */
 bool epcm_permits(const struct cpu_package *pkg, epc_slot_t slot, epc_slot_t secs, uint64_t addr,
-		  uint32_t error_code)
+		  uint32_t error_code, struct why *why)
 {
-	const struct epcm_entry *entry = &pkg->epcm[slot];
-	unsigned int need = SGX_SECINFO_R_BIT;
+	struct epcm_access access = {
+		.secs = secs,
+		.address = addr,
+		.pt = SGX_PT_REG,
+		.rwx = SGX_SECINFO_R_BIT,
+	};
+	enum epcm_refusal refusal;
 
 	if (error_code & SGX_PF_W)
-		need = SGX_SECINFO_W_BIT;
+		access.rwx = SGX_SECINFO_W_BIT;
 	else if (error_code & SGX_PF_I)
-		need = SGX_SECINFO_X_BIT;
-	return entry->valid && !entry->blocked && entry->pt == SGX_PT_REG && !entry->pending &&
-	       !entry->modified && entry->secs == secs && entry->address == addr &&
-	       (entry->rwx & need);
+		access.rwx = SGX_SECINFO_X_BIT;
+	if (why)
+		why->at = addr;
+	refusal = cpu_epcm_access(&pkg->epcm[slot], &access);
+	return refusal == EPCM_PERMITS || epcm_refused(&pkg->epcm[slot], &access, refusal, why);
+}
+
+/**
+ * epcm_permits_tcs() - would EENTER find its TCS here
+ * @addr: of the TCS, page-aligned
+ * @why:  the rule that refuses; NULL: nobody asks
+ */
+bool epcm_permits_tcs(const struct cpu_package *pkg, epc_slot_t slot, epc_slot_t secs,
+		      uint64_t addr, struct why *why)
+{
+	struct epcm_access access = {.secs = secs, .address = addr, .pt = SGX_PT_TCS};
+	enum epcm_refusal refusal = cpu_epcm_access(&pkg->epcm[slot], &access);
+
+	if (refusal == EPCM_TYPE) /* known by another name where a TCS was asked for */
+		return why_not(why, WHY_FAULT_NO_TCS,
+			       (uint64_t)pkg->epcm[slot].pt << SGX_SECINFO_PT_SHIFT, 0);
+	return refusal == EPCM_PERMITS || epcm_refused(&pkg->epcm[slot], &access, refusal, why);
 }
 
 /**

@@ -49,13 +49,15 @@ static inline int encls_errno(int ret, int code_errno)
 	return encls_failed(ret) ? code_errno : -EIO;
 }
 
-int __ecreate(struct cpu_package *pkg, epc_slot_t secs, const struct sgx_secs *src) CPU_MUST_CHECK;
+/* why of these four: see base/why.h; NULL: nobody asks */
+int __ecreate(struct cpu_package *pkg, epc_slot_t secs, const struct sgx_secs *src,
+	      struct why *why) CPU_MUST_CHECK;
 int __eadd(struct cpu_package *pkg, epc_slot_t slot, epc_slot_t secs, uint64_t linaddr,
-	   const struct sgx_secinfo_arch *secinfo, const void *src) CPU_MUST_CHECK;
-int __eextend(struct cpu_package *pkg, epc_slot_t slot, epc_slot_t secs,
-	      uint32_t offset) CPU_MUST_CHECK;
+	   const struct sgx_secinfo_arch *secinfo, const void *src, struct why *why) CPU_MUST_CHECK;
+int __eextend(struct cpu_package *pkg, epc_slot_t slot, epc_slot_t secs, uint32_t offset,
+	      struct why *why) CPU_MUST_CHECK;
 int __einit(struct cpu_package *pkg, epc_slot_t secs, const struct sgx_sigstruct_arch *sigstruct,
-	    const struct sgx_einittoken *token) CPU_MUST_CHECK;
+	    const struct sgx_einittoken *token, struct why *why) CPU_MUST_CHECK;
 int __eremove(struct cpu_package *pkg, epc_slot_t slot) CPU_MUST_CHECK;
 int __edbgrd(struct cpu_package *pkg, epc_slot_t slot, uint32_t offset,
 	     uint64_t *data) CPU_MUST_CHECK;
@@ -72,9 +74,11 @@ int __eldu(struct cpu_package *pkg, epc_slot_t slot, epc_slot_t secs, uint64_t l
 	   epc_slot_t va, uint32_t va_index, const void *page,
 	   const struct sgx_pcmd *pcmd) CPU_MUST_CHECK;
 
-/* Not a leaf: what the page walk's EPCM check says of an access to a page. */
+/* Not leaves: what the EPCM says of an access to a page. */
 bool epcm_permits(const struct cpu_package *pkg, epc_slot_t slot, epc_slot_t secs, uint64_t addr,
-		  uint32_t error_code);
+		  uint32_t error_code, struct why *why);
+bool epcm_permits_tcs(const struct cpu_package *pkg, epc_slot_t slot, epc_slot_t secs,
+		      uint64_t addr, struct why *why);
 bool epcm_writable(const struct cpu_package *pkg, epc_slot_t slot);
 bool epcm_valid(const struct cpu_package *pkg, epc_slot_t slot);
 uint64_t epcm_address(const struct cpu_package *pkg, epc_slot_t slot);

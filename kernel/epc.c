@@ -157,12 +157,22 @@ static epc_slot_t take_dirty(struct sgx_subsystem *sgx, struct sgx_epc_section *
 }
 
 /* Context: sgx_epc.lock not held. */
-static epc_slot_t alloc_free(struct sgx_subsystem *sgx, struct sgx_encl *owner, enum sgx_pt type)
+static epc_slot_t alloc_free(struct sgx_subsystem *sgx, struct sgx_encl *owner, enum sgx_pt type,
+			     enum sgx_alloc how)
 {
 	struct sgx_epc *epc = &sgx->epc;
 	epc_slot_t slot = EPC_SLOT_NONE;
+	bool reserved;
 
 	pthread_mutex_lock(&epc->lock);
+	reserved = how == SGX_ALLOC_NEW && owner->reserved;
+	if (reserved) {
+		owner->reserved--;
+		epc->reserved--;
+	} else if (!sgx_epc_available(epc)) {
+		pthread_mutex_unlock(&epc->lock);
+		return EPC_SLOT_NONE;
+	}
 	for (uint32_t i = 0; i < epc->section_count && slot == EPC_SLOT_NONE; i++)
 		slot = take_free(sgx, &epc->section[i]);
 	for (uint32_t i = 0; i < epc->section_count && slot == EPC_SLOT_NONE; i++)
@@ -183,7 +193,7 @@ static epc_slot_t alloc_free(struct sgx_subsystem *sgx, struct sgx_encl *owner, 
  * sgx_alloc_epc_page() - take a free EPC page
  * @owner:	the enclave it is for
  * @type:	what it will be; accounting alone
- * @swap:	for a page that comes from its backing, which one that has to go may have
+ * @how:	which free pages it may take
  *
  * Evicts others where none is free.
  * Context: no encl->lock held.
@@ -191,12 +201,12 @@ static epc_slot_t alloc_free(struct sgx_subsystem *sgx, struct sgx_encl *owner, 
  * that cannot go.
  */
 epc_slot_t sgx_alloc_epc_page(struct sgx_subsystem *sgx, struct sgx_encl *owner, enum sgx_pt type,
-			      bool swap)
+			      enum sgx_alloc how)
 {
-	epc_slot_t slot = alloc_free(sgx, owner, type);
+	epc_slot_t slot = alloc_free(sgx, owner, type, how);
 
-	while (slot == EPC_SLOT_NONE && sgx_reclaim_direct(sgx, swap))
-		slot = alloc_free(sgx, owner, type);
+	while (slot == EPC_SLOT_NONE && sgx_reclaim_direct(sgx, how == SGX_ALLOC_SWAP))
+		slot = alloc_free(sgx, owner, type, how);
 	sgx_reclaim_wake(sgx);
 	return slot;
 }
@@ -400,6 +410,7 @@ void sgx_epc_info(struct sgx_subsystem *sgx, struct sgx_epc_info *info)
 	*info = (struct sgx_epc_info){
 		.total = epc->total,
 		.free = epc->free,
+		.reserved = epc->reserved,
 		.secs = epc->used[SGX_PT_SECS],
 		.va = epc->used[SGX_PT_VA],
 		.reg = epc->used[SGX_PT_REG],

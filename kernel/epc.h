@@ -97,6 +97,7 @@ struct sgx_epc {
 	uint32_t section_count;
 	struct sgx_epc_section section[CPU_EPC_SECTIONS_MAX];
 	uint64_t total, free, leaked, poisoned;
+	uint64_t reserved; /* of the free ones: set aside, see reserve.c */
 	uint64_t used[SGX_EPC_TYPES]; /* by enum sgx_pt */
 
 	struct sgx_epc_fifo fifo[SGX_EPC_LISTS]; /* of MAPPED and PARKED */
@@ -104,13 +105,24 @@ struct sgx_epc {
 	uint64_t ewb, eldu, soft_faults, direct_reclaims; /* so many since the start */
 };
 
+/* What an EPC page is wanted for: which free ones it may be, and what may go for it */
+enum sgx_alloc {
+	SGX_ALLOC_NEW, /* a new page of an enclave: one set aside for it, if there is */
+	SGX_ALLOC_SWAP, /* comes from its backing, which one that has to go may have */
+};
+
 int sgx_epc_init(struct sgx_subsystem *sgx);
 void sgx_epc_exit(struct sgx_subsystem *sgx);
 epc_slot_t sgx_alloc_epc_page(struct sgx_subsystem *sgx, struct sgx_encl *owner, enum sgx_pt type,
-			      bool swap);
+			      enum sgx_alloc how);
 void sgx_free_epc_page(struct sgx_subsystem *sgx, epc_slot_t slot);
 void sgx_encl_free_epc_page(struct sgx_subsystem *sgx, epc_slot_t slot);
 struct sgx_epc_page *sgx_epc_page(struct sgx_epc *epc, epc_slot_t slot);
+/* Free pages that are set aside for nobody.  Context: sgx_epc.lock held. */
+static inline uint64_t sgx_epc_available(const struct sgx_epc *epc)
+{
+	return epc->free > epc->reserved ? epc->free - epc->reserved : 0;
+}
 bool sgx_epc_poisoned(struct sgx_epc *epc, epc_slot_t slot);
 bool sgx_epc_check(struct sgx_subsystem *sgx, const char **why);
 

@@ -26,38 +26,61 @@ enum sgx_fault_verdict sgx_fault(struct sgx_mm *mm, struct sgx_encl *encl, struc
 	uint64_t addr = fault->addr & SGX_PAGE_MASK;
 	uint32_t vm_prot = fault->vm_prot & SGX_SECINFO_RWX_BITS;
 	enum sgx_fault_verdict verdict = SGX_FAULT_SIGBUS;
+	struct why *why = fault->why;
 	struct sgx_encl_page *page;
+	bool permitted;
 
 	pthread_mutex_lock(&encl->lock);
+	if (why)
+		why->at = addr;
 	page = sgx_encl_find_page(encl, addr);
-	if (!page || (vm_prot & ~page->max_prot))
+	if (!page) {
+		why_note(why, WHY_FAULT_ABSENT, addr, 0);
 		goto out;
+	}
+	/* The patch series: nobody sees a page before INIT. */
+	if (encl->interfaces == SGX_INTERFACE_V22 &&
+	    !(sgx_encl_flags(encl) & SGX_ENCL_INITIALIZED)) {
+		why_note(why, WHY_FAULT_NOT_INIT, addr, 0);
+		goto out;
+	}
+	if (vm_prot & ~page->max_prot) {
+		why_note(why, WHY_FAULT_VMA, vm_prot, page->max_prot);
+		goto out;
+	}
 	/* What cannot be loaded is SIGBUS: a full EPC, a broken page. */
-	if (sgx_encl_load_page(encl, addr, &page))
+	if (sgx_encl_load_page(encl, addr, &page)) {
+		why_note(why, WHY_FAULT_LOAD, addr, 0);
 		goto out;
+	}
 	/*
 	 * x86 looks for PROT_EXEC only when a PTE is there: Linux would put it in
 	 * place, and the fetch run again meets NX, before the EPCM is asked.
 	 */
 	if ((fault->error_code & SGX_PF_I) && !(vm_prot & SGX_SECINFO_X_BIT)) {
+		why_note(why, WHY_FAULT_NX, vm_prot, 0);
 		fault->error_code |= SGX_PF_P;
 		verdict = SGX_FAULT_PF;
 		goto out;
 	}
-	/* The leaf, executed again, finds its TCS. */
-	if (fault->tcs && page->type == SGX_PT_TCS && epcm_valid(pkg, page->epc)) {
-		sgx_page_used(encl->sgx, page->epc);
-		verdict = SGX_FAULT_RETRY;
-		goto out;
-	}
-	if (fault->tcs || !epcm_permits(pkg, page->epc, encl->secs, addr, fault->error_code)) {
+	permitted =
+		fault->tcs ? epcm_permits_tcs(pkg, page->epc, encl->secs, addr, why)
+			   : epcm_permits(pkg, page->epc, encl->secs, addr, fault->error_code, why);
+	if (!permitted) {
 		/* a page with a memory error is invalid since it was found */
 		if (sgx_epc_poisoned(&encl->sgx->epc, page->epc)) {
+			why_note(why, WHY_FAULT_POISON, addr, 0);
 			verdict = SGX_FAULT_MCE;
 			goto out;
 		}
 		fault->error_code |= SGX_PF_P | SGX_PF_SGX;
 		verdict = SGX_FAULT_PF;
+		goto out;
+	}
+	/* The leaf, executed again, finds its TCS. */
+	if (fault->tcs) {
+		sgx_page_used(encl->sgx, page->epc);
+		verdict = SGX_FAULT_RETRY;
 		goto out;
 	}
 	switch (encl->sgx->ops->page_grant(mm, encl, addr, epcm_writable(pkg, page->epc))) {
@@ -70,6 +93,7 @@ enum sgx_fault_verdict sgx_fault(struct sgx_mm *mm, struct sgx_encl *encl, struc
 		verdict = SGX_FAULT_RETRY;
 		break;
 	default:
+		why_note(why, WHY_FAULT_GRANT, addr, 0);
 		break;
 	}
 out:
@@ -89,17 +113,20 @@ static epc_slot_t enclu_slot(void *ctx, uint64_t addr)
  *
  * An operand that is evicted is a #PF without the SGX bit, as for any page that has
  * no PTE: sgx_fault() brings it, and the leaf is executed again.
+ * @why: the rule that refuses; NULL: nobody asks
+ *
  * Context: under encl->lock no page goes away under the leaf.
  * Return: as cpu_enclu(); #GP(0) where nobody can be inside.
  */
-struct cpu_result sgx_enclu(struct sgx_encl *encl, struct cpu_regs *regs)
+struct cpu_result sgx_enclu(struct sgx_encl *encl, struct cpu_regs *regs, struct why *why)
 {
-	struct cpu_enclave_as as = {.slot = enclu_slot, .ctx = encl};
+	struct cpu_enclave_as as = {.slot = enclu_slot, .ctx = encl, .why = why};
 	struct cpu_result r = cpu_gp();
 
 	pthread_mutex_lock(&encl->lock);
 	if (encl->lost) {
 		/* The fetch of ENCLU would not have been; the operand says the same. */
+		why_note(why, WHY_FAULT_LOST, regs->rbx & SGX_PAGE_MASK, 0);
 		r = cpu_pf(regs->rbx & SGX_PAGE_MASK, SGX_PF_P | SGX_PF_U | SGX_PF_SGX);
 	} else if ((sgx_encl_flags(encl) & SGX_ENCL_INITIALIZED) && !sgx_encl_load_secs(encl)) {
 		as.secs = encl->secs;
@@ -109,26 +136,42 @@ struct cpu_result sgx_enclu(struct sgx_encl *encl, struct cpu_regs *regs)
 	return r;
 }
 
+/* Context: encl->lock held.  Return: 0, and *page is resident; -errno of sgx_access(). */
+static int load_for_access(struct sgx_encl *encl, uint64_t addr, uint32_t vm_prot,
+			   struct sgx_encl_page **page)
+{
+	int ret;
+
+	*page = sgx_encl_find_page(encl, addr);
+	if (!*page || (vm_prot & SGX_SECINFO_RWX_BITS & ~(*page)->max_prot))
+		return -EFAULT;
+	ret = sgx_encl_load_page(encl, addr, page);
+	return ret && ret != -ENOMEM ? -EFAULT : ret;
+}
+
 /**
  * sgx_access() - ptrace access, 8 bytes
- * @addr: 8-byte aligned
+ * @addr:	8-byte aligned
+ * @vm_prot:	PROT_* of the mapping at @addr; as for a fault, a page whose maximum it
+ *		exceeds is not there
  *
- * Return: 0; -EFAULT where not a debug enclave, or no such page; -EIO where the
- * leaf refuses.
+ * Return: 0; -EFAULT where not a debug enclave, or no such page; -ENOMEM where it cannot
+ * be loaded, as the EPC is full of pages that cannot go; -EIO where the leaf refuses.
  */
-int sgx_access(struct sgx_encl *encl, uint64_t addr, uint64_t *data, bool write)
+int sgx_access(struct sgx_encl *encl, uint64_t addr, uint32_t vm_prot, uint64_t *data, bool write)
 {
 	struct cpu_package *pkg = encl->sgx->pkg;
 	uint32_t offset = addr & (SGX_PAGE_SIZE - 1);
 	uint64_t page_offset = (addr & SGX_PAGE_MASK) - encl->base;
 	struct sgx_encl_page *page;
 	struct sgx_tcs *tcs = NULL;
-	int ret = -EFAULT;
+	int ret;
 
 	if (!(sgx_encl_flags(encl) & SGX_ENCL_DEBUG))
 		return -EFAULT;
 	pthread_mutex_lock(&encl->lock);
-	if (sgx_encl_load_page(encl, addr & SGX_PAGE_MASK, &page))
+	ret = load_for_access(encl, addr & SGX_PAGE_MASK, vm_prot, &page);
+	if (ret)
 		goto out;
 	if (page->type == SGX_PT_TCS && epcm_valid(pkg, page->epc))
 		tcs = (void *)pkg->mem->bytes(pkg->mem_ctx, page->epc);

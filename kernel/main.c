@@ -46,6 +46,7 @@ struct sgx_subsystem *sgx_init(struct cpu_package *pkg, const struct sgx_host_op
 	pthread_mutex_init(&sgx->encl_lock, NULL);
 	pthread_mutex_init(&sgx->launch_lock, NULL);
 	init_reserved_masks(sgx);
+	sgx_launch_init(sgx);
 	if (sgx_reclaimer_init(sgx)) {
 		sgx_epc_exit(sgx);
 		pthread_mutex_destroy(&sgx->launch_lock);

@@ -269,10 +269,11 @@ static bool refill(struct sgx_subsystem *sgx)
  */
 static unsigned int batch_size(struct sgx_epc *epc)
 {
-	uint64_t wanted;
+	uint64_t wanted, available;
 
 	pthread_mutex_lock(&epc->lock);
-	wanted = epc->high > epc->free ? epc->high - epc->free : 1;
+	available = sgx_epc_available(epc);
+	wanted = epc->high > available ? epc->high - available : 1;
 	pthread_mutex_unlock(&epc->lock);
 	return wanted < SGX_NR_TO_SCAN ? (unsigned int)wanted : SGX_NR_TO_SCAN;
 }
@@ -341,7 +342,7 @@ bool sgx_reclaim_direct(struct sgx_subsystem *sgx, bool swap)
 		return false;
 	pthread_mutex_lock(&sgx->reclaimer.lock);
 	pthread_mutex_lock(&epc->lock);
-	again = epc->free != 0; /* whoever had the lock before us */
+	again = sgx_epc_available(epc); /* whoever had the lock before us */
 	epc->direct_reclaims += !again;
 	pthread_mutex_unlock(&epc->lock);
 	if (!again)
@@ -378,7 +379,7 @@ void sgx_reclaim_wake(struct sgx_subsystem *sgx)
 	if (!r->running)
 		return;
 	pthread_mutex_lock(&sgx->epc.lock);
-	if (sgx->epc.free < sgx->epc.low && !r->wanted) {
+	if (sgx_epc_available(&sgx->epc) < sgx->epc.low && !r->wanted) {
 		r->wanted = true;
 		pthread_cond_signal(&r->wake);
 	}
@@ -390,7 +391,7 @@ static bool wants_more(struct sgx_subsystem *sgx)
 	bool more;
 
 	pthread_mutex_lock(&sgx->epc.lock);
-	more = !sgx->reclaimer.stop && sgx->epc.free < sgx->epc.high;
+	more = !sgx->reclaimer.stop && sgx_epc_available(&sgx->epc) < sgx->epc.high;
 	pthread_mutex_unlock(&sgx->epc.lock);
 	return more;
 }

@@ -16,11 +16,12 @@
  * sgx_encl_grow() - make sure of a version slot for one more page
  * @va: a new VA page, or EPC_SLOT_NONE where none is needed; for
  *	sgx_encl_grown() or sgx_encl_shrink()
+ * @why: the rule that refuses; NULL: nobody asks
  *
  * Context: an ioctl; encl->lock not held, as others may have to be evicted.
  * Return: 0, or -ENOMEM.
  */
-int sgx_encl_grow(struct sgx_encl *encl, epc_slot_t *va)
+int sgx_encl_grow(struct sgx_encl *encl, epc_slot_t *va, struct why *why)
 {
 	struct sgx_subsystem *sgx = encl->sgx;
 	struct sgx_va_page *pages;
@@ -40,13 +41,14 @@ int sgx_encl_grow(struct sgx_encl *encl, epc_slot_t *va)
 			encl->va_pages = pages;
 		pthread_mutex_unlock(&encl->lock);
 		if (!pages)
-			return -ENOMEM;
+			return why_ret(why, -ENOMEM, WHY_HOST_MEMORY, 0, 0);
 	}
-	slot = sgx_alloc_epc_page(sgx, encl, SGX_PT_VA, false);
+	slot = sgx_alloc_epc_page(sgx, encl, SGX_PT_VA, SGX_ALLOC_NEW);
 	if (slot == EPC_SLOT_NONE)
-		return -ENOMEM;
+		return sgx_epc_full(encl, why);
 	ret = encls_errno(__epa(sgx->pkg, slot), -EFAULT);
 	if (ret) {
+		why_note(why, WHY_HOST_MEMORY, 0, 0);
 		sgx_encl_free_epc_page(sgx, slot);
 		return ret;
 	}

@@ -33,6 +33,8 @@ static void usage(FILE *out)
 	      "  --epc SIZE      as for 'swsgx run'\n"
 	      "  --machine NAME  as for 'swsgx run'\n"
 	      "  --cpu MODEL     as for 'swsgx run'\n"
+	      "  --backing-max SIZE\n"
+	      "                  as for 'swsgx run'\n"
 	      "  -p, --pid PID   attach to a process that runs under 'swsgx run'\n"
 	      "  --agent         show the agent: its signals, and steps in its code\n"
 	      "  --help          show this\n",
@@ -48,7 +50,7 @@ struct options {
 	bool agent;
 };
 
-static const char *const run_options[] = {"--epc", "--machine", "--cpu"};
+static const char *const run_options[] = {"--epc", "--machine", "--cpu", "--backing-max"};
 
 /* Is argv[i] the option, and which of ours?  "--option=value" is one word. */
 static bool is_option(const char *arg, const char *name)
@@ -244,6 +246,10 @@ int cmd_gdb(int argc, char **argv)
 	if (o.pid) {
 		if (!tool_parse_u64(o.pid, INT_MAX, &number) || !number)
 			return tool_usage_error("-p %s: not a process id", o.pid);
+		if (kill((pid_t)number, 0) && errno == ESRCH) {
+			tool_error("there is no process %d", (int)number);
+			return TOOL_FAILED;
+		}
 		return become_gdb(&o, (pid_t)number);
 	}
 	if (first == argc)

@@ -1,289 +1,62 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "builtin.h"
 #include "enclave_file.h"
+#include "file_kind.h"
 #include "key.h"
 #include "print.h"
+#include "sgxs.h"
+#include "sign_request.h"
 #include "util.h"
 
 #include <cpu/sigstruct.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 static const char help[] =
 	"Usage: swsgx sign --key KEY.pem [OPTION...] FILE\n"
+	"       swsgx sign --data-out DATA [OPTION...] FILE\n"
+	"       swsgx sign --data DATA --signature SIGNATURE --key PUBLIC.pem --out FILE.sig\n"
 	"       swsgx sign --new-key KEY.pem [--force]\n"
 	"\n"
-	"Measure the enclave file FILE and write its SIGSTRUCT (1808 bytes), or make a\n"
-	"signing key: RSA, 3072 bits, exponent 3, readable by its owner alone.\n"
+	"Measure the enclave file or SGXS stream FILE and write its SIGSTRUCT (1808 bytes); or do\n"
+	"so in two steps, with a key that is elsewhere; or make a signing key: RSA, 3072 bits,\n"
+	"exponent 3, readable by its owner alone.\n"
 	"\n"
-	"  -k, --key KEY.pem       the private key that signs\n"
-	"  -o, --out FILE.sig      where the SIGSTRUCT goes; default FILE with its .elf or\n"
-	"                          .so replaced by .sig\n"
+	"  -k, --key KEY.pem       the private key that signs; with --data the public one will do\n"
+	"  -o, --out FILE.sig      where the SIGSTRUCT goes; default FILE with its .elf, .so or\n"
+	"                          .sgxs replaced by .sig\n"
+	"      --data-out DATA     write what is to be signed, 256 bytes, by RSA, PKCS#1 1.5 and\n"
+	"                          SHA-256: openssl dgst -sha256 -sign KEY.pem -out SIGNATURE "
+	"DATA\n"
+	"      --data DATA         make the SIGSTRUCT of this data and --signature\n"
+	"      --signature SIGNATURE  384 bytes, the most significant first\n"
 	"      --new-key KEY.pem   make a key instead; never replaces a file\n"
 	"      --force             with --new-key: replaces one\n" ENCLAVE_OPTIONS_HELP
 	"      --debug             DEBUG set in ATTRIBUTES, and free for the loader to choose\n"
 	"      --production        DEBUG clear and in the mask: never a debug enclave\n"
 	"      --prodid N          ISVPRODID; default 0\n"
 	"      --svn N             ISVSVN; default 0\n"
-	"      --date YYYYMMDD     DATE; default today (UTC), or SOURCE_DATE_EPOCH\n"
+	"      --date YYYYMMDD     DATE; default today (UTC), or SOURCE_DATE_EPOCH; 0xHEX: any\n"
 	"      --attributes HEX    ATTRIBUTES.flags; default 4 (MODE64BIT)\n"
 	"      --attributes-mask HEX  default: all bits but DEBUG\n"
 	"      --xfrm HEX          ATTRIBUTES.xfrm; default 3 (x87 and SSE)\n"
 	"      --xfrm-mask HEX     default: all bits\n"
 	"      --miscselect HEX    default 0\n"
 	"      --miscselect-mask HEX  default ffffffff\n"
+	"      --cet-attributes HEX  default 0\n"
+	"      --cet-attributes-mask HEX  default 0\n"
 	"      --vendor HEX        0 or 8086; default 0\n"
 	"      --swdefined HEX     SWDEFINED; default 0\n"
 	"      --family-id HEX     ISVFAMILYID, 32 digits; default zeros\n"
 	"      --ext-prodid HEX    ISVEXTPRODID, 32 digits; default zeros\n"
+	"      --enclavehash HEX   ENCLAVEHASH, 64 digits, instead of FILE\n"
 	"  -h, --help              show this\n"
 	"\n"
 	"EINIT compares SECS with SIGSTRUCT where the mask has a 1.\n"
 	"Exit status: 0 written, 1 not, 2 usage.\n";
 
-enum {
-	OPT_NEW_KEY = OPT_OWN,
-	OPT_FORCE,
-	OPT_DEBUG,
-	OPT_PRODUCTION,
-	OPT_PRODID,
-	OPT_SVN,
-	OPT_DATE,
-	OPT_ATTRIBUTES,
-	OPT_ATTRIBUTES_MASK,
-	OPT_XFRM,
-	OPT_XFRM_MASK,
-	OPT_MISCSELECT,
-	OPT_MISCSELECT_MASK,
-	OPT_VENDOR,
-	OPT_SWDEFINED,
-	OPT_FAMILY_ID,
-	OPT_EXT_PRODID,
-};
-
-/* clang-format off */
-static const struct option options[] = {
-	ENCLAVE_LONG_OPTIONS,
-	{ "key",		required_argument, NULL, 'k' },
-	{ "out",		required_argument, NULL, 'o' },
-	{ "new-key",		required_argument, NULL, OPT_NEW_KEY },
-	{ "force",		no_argument,       NULL, OPT_FORCE },
-	{ "debug",		no_argument,       NULL, OPT_DEBUG },
-	{ "production",		no_argument,       NULL, OPT_PRODUCTION },
-	{ "prodid",		required_argument, NULL, OPT_PRODID },
-	{ "svn",		required_argument, NULL, OPT_SVN },
-	{ "date",		required_argument, NULL, OPT_DATE },
-	{ "attributes",		required_argument, NULL, OPT_ATTRIBUTES },
-	{ "attributes-mask",	required_argument, NULL, OPT_ATTRIBUTES_MASK },
-	{ "xfrm",		required_argument, NULL, OPT_XFRM },
-	{ "xfrm-mask",		required_argument, NULL, OPT_XFRM_MASK },
-	{ "miscselect",		required_argument, NULL, OPT_MISCSELECT },
-	{ "miscselect-mask",	required_argument, NULL, OPT_MISCSELECT_MASK },
-	{ "vendor",		required_argument, NULL, OPT_VENDOR },
-	{ "swdefined",		required_argument, NULL, OPT_SWDEFINED },
-	{ "family-id",		required_argument, NULL, OPT_FAMILY_ID },
-	{ "ext-prodid",		required_argument, NULL, OPT_EXT_PRODID },
-	{ "help",		no_argument,       NULL, 'h' },
-	{ NULL, 0, NULL, 0 },
-};
-/* clang-format on */
-
-/**
- * struct request - the command line
- * @key:	--key
- * @new_key:	--new-key
- * @out:	--out, or malloc'ed @default_out
- * @debug:	--debug
- * @production:	--production
- * @force:	--force
- * @date_given:	--date
- * @eo:		heap and SSA frame size
- * @sig:	every field that an option sets
- */
-struct request {
-	const char *key;
-	const char *new_key;
-	const char *out;
-	bool debug, production, force, date_given;
-	struct enclave_options eo;
-	struct sgx_sigstruct_arch sig;
-};
-
-static bool is_date(unsigned year, unsigned month, unsigned day)
-{
-	static const uint8_t days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-	bool leap = (year % 4 == 0 && year % 100) || year % 400 == 0;
-
-	if (month < 1 || month > 12 || day < 1)
-		return false;
-	return day <= days[month - 1] + (month == 2 && leap ? 1u : 0u);
-}
-
-/* SIGSTRUCT.DATE is BCD: the digits of yyyymmdd read as hexadecimal */
-static bool parse_date(const char *text, uint32_t *ret_bcd)
-{
-	unsigned n = 0;
-	uint64_t bcd;
-
-	if (strlen(text) != 8 || strspn(text, "0123456789") != 8)
-		return false;
-	for (const char *p = text; *p; p++)
-		n = n * 10 + (unsigned)(*p - '0');
-	if (!is_date(n / 10000, n / 100 % 100, n % 100) || !tool_parse_hex(text, &bcd))
-		return false;
-	*ret_bcd = (uint32_t)bcd;
-	return true;
-}
-
-/* reproducible-builds.org: SOURCE_DATE_EPOCH stands for the present */
-static int default_date(uint32_t *ret_bcd)
-{
-	const char *epoch = getenv("SOURCE_DATE_EPOCH");
-	time_t now = time(NULL);
-	uint64_t seconds;
-	char text[16];
-	struct tm tm;
-
-	if (epoch) {
-		if (!tool_parse_u64(epoch, INT64_MAX, &seconds)) {
-			tool_error("SOURCE_DATE_EPOCH=%s is not a number of seconds", epoch);
-			return -1;
-		}
-		now = (time_t)seconds;
-	}
-	if (!gmtime_r(&now, &tm) || !strftime(text, sizeof(text), "%Y%m%d", &tm) ||
-	    !parse_date(text, ret_bcd)) {
-		tool_error("the clock gives no date of four digits' year: set it with --date");
-		return -1;
-	}
-	return 0;
-}
-
-static int bad_value(const char *name, const char *value, const char *want)
-{
-	tool_usage_error("--%s %s is not %s", name, value, want);
-	return -1;
-}
-
-static const char *option_name(int c)
-{
-	for (const struct option *o = options; o->name; o++)
-		if (o->val == c)
-			return o->name;
-	return "?";
-}
-
-/* Options whose value is a hexadecimal number, of at most 32 or 64 bits */
-static int hex_option(struct request *r, int c, const char *value)
-{
-	bool wide = c == OPT_ATTRIBUTES || c == OPT_ATTRIBUTES_MASK || c == OPT_XFRM ||
-		    c == OPT_XFRM_MASK;
-	uint64_t v;
-
-	if (!tool_parse_hex(value, &v) || (!wide && v > UINT32_MAX))
-		return bad_value(option_name(c), value,
-				 wide ? "a hexadecimal number of at most 64 bits"
-				      : "a hexadecimal number of at most 32 bits");
-	switch (c) {
-	case OPT_ATTRIBUTES:
-		r->sig.attributes.flags = v;
-		break;
-	case OPT_ATTRIBUTES_MASK:
-		r->sig.attributemask.flags = v;
-		break;
-	case OPT_XFRM:
-		r->sig.attributes.xfrm = v;
-		break;
-	case OPT_XFRM_MASK:
-		r->sig.attributemask.xfrm = v;
-		break;
-	case OPT_MISCSELECT:
-		r->sig.miscselect = (uint32_t)v;
-		break;
-	case OPT_MISCSELECT_MASK:
-		r->sig.miscmask = (uint32_t)v;
-		break;
-	case OPT_SWDEFINED:
-		r->sig.swdefined = (uint32_t)v;
-		break;
-	case OPT_VENDOR:
-		if (v != 0 && v != 0x8086)
-			return bad_value("vendor", value,
-					 "0 or 8086, which is all that EINIT takes");
-		r->sig.vendor = (uint32_t)v;
-		break;
-	}
-	return 0;
-}
-
-static int one_option(struct request *r, int c, const char *value)
-{
-	uint32_t date;
-	uint64_t v;
-
-	switch (c) {
-	case 'k':
-		r->key = value;
-		return 0;
-	case 'o':
-		r->out = value;
-		return 0;
-	case OPT_NEW_KEY:
-		r->new_key = value;
-		return 0;
-	case OPT_FORCE:
-		r->force = true;
-		return 0;
-	case OPT_DEBUG:
-		r->debug = true;
-		return 0;
-	case OPT_PRODUCTION:
-		r->production = true;
-		return 0;
-	case OPT_PRODID:
-	case OPT_SVN:
-		if (!tool_parse_u64(value, UINT16_MAX, &v))
-			return bad_value(option_name(c), value, "a number in 0..65535");
-		if (c == OPT_PRODID)
-			r->sig.isvprodid = (uint16_t)v;
-		else
-			r->sig.isvsvn = (uint16_t)v;
-		return 0;
-	case OPT_DATE:
-		if (!parse_date(value, &date))
-			return bad_value("date", value, "a day as YYYYMMDD");
-		r->sig.date = date;
-		r->date_given = true;
-		return 0;
-	case OPT_FAMILY_ID:
-		if (!tool_parse_bytes(value, r->sig.isvfamilyid, sizeof(r->sig.isvfamilyid)))
-			return bad_value("family-id", value, "32 hexadecimal digits");
-		return 0;
-	case OPT_EXT_PRODID:
-		if (!tool_parse_bytes(value, r->sig.isvextprodid, sizeof(r->sig.isvextprodid)))
-			return bad_value("ext-prodid", value, "32 hexadecimal digits");
-		return 0;
-	default:
-		return hex_option(r, c, value);
-	}
-}
-
-static void request_defaults(struct request *r)
-{
-	memset(r, 0, sizeof(*r));
-	r->eo.ssaframesize = 1;
-	cpu_sigstruct_init(&r->sig);
-	r->sig.attributes.flags = SGX_ATTR_MODE64_BIT;
-	r->sig.attributes.xfrm = SGX_XFRM_LEGACY;
-	r->sig.attributemask.flags = ~SGX_ATTR_DEBUG_BIT;
-	r->sig.attributemask.xfrm = ~0ull;
-	r->sig.miscmask = UINT32_MAX;
-}
-
-static int new_key(const struct request *r)
+static int new_key(const struct sign_request *r)
 {
 	const char *why;
 	size_t size;
@@ -310,27 +83,53 @@ static int new_key(const struct request *r)
 /* hello.elf -> hello.sig; any other name gets .sig appended */
 static char *default_out(const char *path)
 {
+	static const char *const endings[] = {".elf", ".so", ".sgxs"};
 	size_t length = strlen(path);
 	char *out;
 
-	if (length > 4 && !strcmp(path + length - 4, ".elf"))
-		length -= 4;
-	else if (length > 3 && !strcmp(path + length - 3, ".so"))
-		length -= 3;
+	for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
+		size_t end = strlen(endings[i]);
+
+		if (length <= end || strcmp(path + length - end, endings[i]))
+			continue;
+		length -= end;
+		break;
+	}
 	if (asprintf(&out, "%.*s.sig", (int)length, path) < 0)
 		return NULL;
 	return out;
 }
 
-static int measure_file(struct request *r, const char *path)
+static int measure_sgxs(struct sign_request *r, const char *path, const void *data, size_t size)
+{
+	char error[SGXS_MESSAGE_SIZE];
+	struct sgxs s;
+
+	if (r->eo.heap_size || r->eo.ssaframesize != 1) {
+		tool_error("--heap and --ssaframesize are for enclaves that swsgx lays out: %s, an "
+			   "SGXS stream, has its own",
+			   path);
+		return -1;
+	}
+	if (sgxs_parse(&s, data, size, error)) {
+		tool_error("%s: an SGXS stream, but not one that can be loaded: %s", path, error);
+		return -1;
+	}
+	memcpy(r->sig.enclavehash, s.mrenclave, sizeof(r->sig.enclavehash));
+	return 0;
+}
+
+/* Frees data */
+static int measure_elf(struct sign_request *r, const char *path, void *data, size_t size)
 {
 	struct enclave_file *f = malloc(sizeof(*f));
 
 	if (!f) {
+		free(data);
 		tool_error("no memory");
 		return -1;
 	}
-	if (enclave_file_open(f, path, &r->eo)) {
+	if (enclave_file_take(f, path, data, size, &r->eo)) {
 		free(f);
 		return -1;
 	}
@@ -340,33 +139,29 @@ static int measure_file(struct request *r, const char *path)
 	return 0;
 }
 
-static int sign_file(struct request *r, const char *path)
+/* ENCLAVEHASH, of the file where there is one */
+static int measure_file(struct sign_request *r, const char *path)
 {
-	char *made_out = NULL, *pem;
-	uint32_t date;
-	const char *why;
-	int ret = TOOL_FAILED;
-	size_t pem_size;
+	size_t size;
+	void *data;
+	int ret;
 
-	if (!r->date_given) {
-		if (default_date(&date))
-			return TOOL_FAILED;
-		r->sig.date = date;
-	}
-	if (r->debug)
-		r->sig.attributes.flags |= SGX_ATTR_DEBUG_BIT;
-	if (r->production) {
-		r->sig.attributes.flags &= ~SGX_ATTR_DEBUG_BIT;
-		r->sig.attributemask.flags |= SGX_ATTR_DEBUG_BIT;
-	}
-	if (measure_file(r, path))
-		return TOOL_FAILED;
-	if (tool_read_file(r->key, (void **)&pem, &pem_size))
-		return TOOL_FAILED;
-	if (cpu_sigstruct_sign(&r->sig, pem, pem_size, &why)) {
-		tool_error("%s cannot sign: %s", r->key, why);
-		goto wipe;
-	}
+	if (!path)
+		return 0;
+	if (tool_read_file(path, &data, &size))
+		return -1;
+	if (file_kind(data, size) != FILE_SGXS)
+		return measure_elf(r, path, data, size);
+	ret = measure_sgxs(r, path, data, size);
+	free(data);
+	return ret;
+}
+
+static int write_sigstruct(struct sign_request *r, const char *path)
+{
+	char *made_out = NULL;
+	int ret = TOOL_FAILED;
+
 	if (!r->out)
 		r->out = made_out = default_out(path);
 	if (!r->out)
@@ -374,9 +169,175 @@ static int sign_file(struct request *r, const char *path)
 	else if (!tool_write_file(r->out, &r->sig, sizeof(r->sig), 0644))
 		ret = TOOL_OK;
 	free(made_out);
-wipe:
+	return ret;
+}
+
+static int sign_file(struct sign_request *r, const char *path)
+{
+	int ret = TOOL_FAILED;
+	const char *why;
+	size_t pem_size;
+	char *pem;
+
+	if (sign_fields(r) || measure_file(r, path))
+		return TOOL_FAILED;
+	if (tool_read_file(r->key, (void **)&pem, &pem_size))
+		return TOOL_FAILED;
+	if (cpu_sigstruct_sign(&r->sig, pem, pem_size, &why))
+		tool_error("%s cannot sign: %s", r->key, why);
+	else
+		ret = write_sigstruct(r, path);
 	key_free_pem(pem, pem_size);
 	return ret;
+}
+
+/* The first step where the key is elsewhere: what it has to sign */
+static int write_data(struct sign_request *r, const char *path)
+{
+	uint8_t data[CPU_SIGSTRUCT_MESSAGE_SIZE];
+
+	if (sign_fields(r) || measure_file(r, path))
+		return TOOL_FAILED;
+	cpu_sigstruct_message(&r->sig, data);
+	return tool_write_file(r->data_out, data, sizeof(data), 0644) ? TOOL_FAILED : TOOL_OK;
+}
+
+/* A file of exactly so many bytes */
+static int read_exactly(const char *path, const char *what, void *to, size_t want)
+{
+	size_t size;
+	void *data;
+
+	if (tool_read_file(path, &data, &size))
+		return -1;
+	if (size == want)
+		memcpy(to, data, want);
+	else
+		tool_error("%s: %zu bytes, not %zu: not %s", path, size, want, what);
+	free(data);
+	return size == want ? 0 : -1;
+}
+
+/* MODULUS of the key; the private half is not needed */
+static int read_modulus(struct sign_request *r)
+{
+	struct key_info info;
+	const char *why = NULL;
+	size_t size;
+	char *pem;
+
+	if (tool_read_file(r->key, (void **)&pem, &size))
+		return -1;
+	if (!key_read(pem, size, &info, &why) && !info.usable)
+		why = "a SIGSTRUCT takes RSA of 3072 bits with exponent 3";
+	key_free_pem(pem, size);
+	if (why) {
+		tool_error("%s: not a key for enclaves: %s", r->key, why);
+		return -1;
+	}
+	memcpy(r->sig.modulus, info.modulus, sizeof(r->sig.modulus));
+	return 0;
+}
+
+/* SIGSTRUCT has the least significant byte first, PKCS#1 the most significant. */
+static enum cpu_sigstruct_check try_signature(struct sgx_sigstruct_arch *sig,
+					      const uint8_t signature[SGX_MODULUS_SIZE_BYTES],
+					      bool reverse)
+{
+	for (size_t i = 0; i < SGX_MODULUS_SIZE_BYTES; i++)
+		sig->signature[i] = signature[reverse ? SGX_MODULUS_SIZE_BYTES - 1 - i : i];
+	return cpu_sigstruct_complete(sig);
+}
+
+static void say_bad_signature(const struct sign_request *r, enum cpu_sigstruct_check check,
+			      const uint8_t signature[SGX_MODULUS_SIZE_BYTES])
+{
+	struct sgx_sigstruct_arch sig = r->sig;
+
+	if (check < CPU_SIG_Q1)
+		tool_error("%s is not what --data-out wrote: %s", r->data,
+			   cpu_sigstruct_check_name(check));
+	else if (check == CPU_SIG_DIGEST)
+		tool_error("%s is a signature of other data than %s by the key of %s", r->signature,
+			   r->data, r->key);
+	else if (try_signature(&sig, signature, false) == CPU_SIG_OK)
+		tool_error("%s has its least significant byte first: reverse it, PKCS#1 has the "
+			   "most significant first",
+			   r->signature);
+	else
+		tool_error("%s was not made by the key of %s, or not with PKCS#1 1.5 and SHA-256",
+			   r->signature, r->key);
+}
+
+/* The second step: all fields are in the data */
+static int join(struct sign_request *r)
+{
+	uint8_t data[CPU_SIGSTRUCT_MESSAGE_SIZE], signature[SGX_MODULUS_SIZE_BYTES];
+	enum cpu_sigstruct_check check;
+
+	if (read_exactly(r->data, "what --data-out wrote", data, sizeof(data)) ||
+	    read_exactly(r->signature, "a signature of RSA with 3072 bits", signature,
+			 sizeof(signature)))
+		return TOOL_FAILED;
+	cpu_sigstruct_from_message(&r->sig, data);
+	if (read_modulus(r))
+		return TOOL_FAILED;
+	check = try_signature(&r->sig, signature, true);
+	if (check == CPU_SIG_OK)
+		return write_sigstruct(r, r->out);
+	say_bad_signature(r, check, signature);
+	return TOOL_FAILED;
+}
+
+/* Which of the four does the command line ask for, and does it hang together? */
+static int dispatch(struct sign_request *r, int count, char **files)
+{
+	const char *path = count ? files[0] : NULL;
+
+	if (r->new_key) {
+		if (r->key || count)
+			return tool_usage_error(
+				"--new-key makes a key and does nothing else: leave "
+				"out %s",
+				r->key ? "--key" : path);
+		return new_key(r);
+	}
+	if (r->force)
+		return tool_usage_error("--force goes with --new-key only");
+	if (r->data || r->signature) {
+		if (!r->data || !r->signature || !r->key || !r->out)
+			return tool_usage_error("--data, --signature, --key and --out go together");
+		if (r->data_out || r->field || count)
+			return tool_usage_error("--data has all that is signed: leave out %s%s",
+						r->data_out || r->field ? "--" : "",
+						r->data_out ? "data-out"
+						: r->field  ? r->field
+							    : path);
+		return join(r);
+	}
+	if (r->hash_given ? count != 0 : count != 1)
+		return tool_usage_error(r->hash_given
+						? "--enclavehash takes the place of the file: "
+						  "leave out one of the two"
+						: "one enclave file is needed, not %d",
+					count);
+	if (r->hash_given && (r->eo.heap_size || r->eo.ssaframesize != 1))
+		return tool_usage_error("--heap and --ssaframesize are for a file: --enclavehash "
+					"takes its place");
+	if (r->debug && r->production)
+		return tool_usage_error("--debug and --production exclude each other");
+	if (r->data_out) {
+		if (r->key || r->out)
+			return tool_usage_error("--data-out signs nothing: leave out %s",
+						r->key ? "--key" : "--out");
+		return write_data(r, path);
+	}
+	if (!r->key)
+		return tool_usage_error(
+			"--key is missing; 'swsgx sign --new-key KEY.pem' makes one");
+	if (!r->out && !path)
+		return tool_usage_error("--enclavehash needs --out");
+	return sign_file(r, path);
 }
 
 /**
@@ -388,39 +349,19 @@ wipe:
  */
 int cmd_sign(int argc, char **argv)
 {
-	struct request r;
-	int c, ret;
+	struct sign_request r;
+	int c;
 
-	request_defaults(&r);
-	while ((c = tool_getopt(argc, argv, ":hk:o:", options)) != -1) {
+	sign_defaults(&r);
+	while ((c = tool_getopt(argc, argv, ":hk:o:", sign_options)) != -1) {
 		if (c == '?')
 			return TOOL_USAGE;
 		if (c == 'h') {
 			fputs(help, stdout);
 			return tool_finish_stdout();
 		}
-		ret = enclave_option(c, optarg, &r.eo);
-		if (!ret)
-			ret = one_option(&r, c, optarg);
-		if (ret < 0)
+		if (sign_option(&r, c, optarg))
 			return TOOL_USAGE;
 	}
-	if (r.new_key) {
-		if (r.key || argc > optind)
-			return tool_usage_error(
-				"--new-key makes a key and does nothing else: leave "
-				"out %s",
-				r.key ? "--key" : argv[optind]);
-		return new_key(&r);
-	}
-	if (argc - optind != 1)
-		return tool_usage_error("one enclave file is needed, not %d", argc - optind);
-	if (!r.key)
-		return tool_usage_error(
-			"--key is missing; 'swsgx sign --new-key KEY.pem' makes one");
-	if (r.debug && r.production)
-		return tool_usage_error("--debug and --production exclude each other");
-	if (r.force)
-		return tool_usage_error("--force goes with --new-key only");
-	return sign_file(&r, argv[optind]);
+	return dispatch(&r, argc - optind, argv + optind);
 }

@@ -14,12 +14,14 @@
 
 static void usage(FILE *out)
 {
-	fputs("Usage: swsgx stat [--machine NAME] [--json] [--watch [SECONDS]]\n"
+	fputs("Usage: swsgx stat [--machine NAME | --pid PID] [--json] [--watch [SECONDS]]\n"
 	      "\n"
 	      "Show a machine's EPC, its enclaves and those that have ended, and totals\n"
-	      "since its start.  Without --machine: the one machine that runs.\n"
+	      "since its start.  Without --machine and --pid: the machine that runs, if there\n"
+	      "is only one; 'swsgx machine list' shows all.\n"
 	      "\n"
 	      "  --machine NAME     which machine\n"
+	      "  --pid PID          the one of a program under 'swsgx run'\n"
 	      "  --json             print JSON, with the machine's log\n"
 	      "  --watch [SECONDS]  again and again, each second or each SECONDS, until the\n"
 	      "                     machine ends; with rates, or one line of JSON each time\n"
@@ -27,17 +29,85 @@ static void usage(FILE *out)
 	      out);
 }
 
-struct only {
-	char name[DAEMON_NAME_MAX + 1];
-	unsigned count;
+/* Which machine, and what messages call it */
+struct target {
+	struct machine_id id;
+	char text[DAEMON_NAME_MAX + 32];
 };
 
-static void remember(void *ctx, const char *name, pid_t pid)
+static void set_target(struct target *t, const struct machine_id *id)
 {
-	struct only *only = ctx;
+	t->id = *id;
+	if (id->name[0])
+		snprintf(t->text, sizeof(t->text), "machine '%s'", id->name);
+	else
+		snprintf(t->text, sizeof(t->text), "the machine of process %d", id->program);
+}
 
-	snprintf(only->name, sizeof(only->name), "%s", name);
-	only->count++;
+/* The named machines count first: that a private one runs beside changes nothing. */
+struct running {
+	struct machine_id named, private;
+	unsigned named_count, private_count;
+};
+
+static void count(void *ctx, const struct machine_id *id, int fd, pid_t pid)
+{
+	struct running *r = ctx;
+
+	(void)fd;
+	(void)pid;
+	if (id->name[0]) {
+		r->named = *id;
+		r->named_count++;
+	} else {
+		r->private = *id;
+		r->private_count++;
+	}
+}
+
+/* Nobody has said which machine.  Return: 0, or TOOL_FAILED with a message printed. */
+static int find_only(struct target *t)
+{
+	struct running r = {.named_count = 0};
+	int ret = machine_list(count, &r);
+
+	if (ret) {
+		tool_error("cannot look for machines: %s", strerror(-ret));
+		return TOOL_FAILED;
+	}
+	if (!r.named_count && !r.private_count) {
+		tool_error("no machine runs: 'swsgx machine start NAME' starts one, and 'swsgx "
+			   "run' has one as long as its program runs");
+		return TOOL_FAILED;
+	}
+	if (r.named_count > 1 || (!r.named_count && r.private_count > 1)) {
+		tool_error("%u machines run: say which with --machine or --pid ('swsgx machine "
+			   "list' shows them)",
+			   r.named_count + r.private_count);
+		return TOOL_FAILED;
+	}
+	set_target(t, r.named_count ? &r.named : &r.private);
+	return 0;
+}
+
+/* Return: 0, or TOOL_FAILED with a message printed. */
+static int find_pid(struct target *t, pid_t pid)
+{
+	struct machine_id id;
+	int ret = machine_of_pid(pid, &id);
+
+	if (!ret) {
+		set_target(t, &id);
+		return 0;
+	}
+	if (ret == -ENOENT)
+		tool_error("no machine of yours knows process %d: it does not run under 'swsgx "
+			   "run', or is a child that has not used SGX yet ('swsgx machine list' "
+			   "shows the machines)",
+			   pid);
+	else
+		tool_error("cannot look for machines: %s", strerror(-ret));
+	return TOOL_FAILED;
 }
 
 /* JSON on one line: no white space but in strings */
@@ -69,9 +139,11 @@ static void print_in_place(const char *text)
 }
 
 /* Ask once.  Return: 0 with malloc'ed *text, or -errno. */
-static int ask(const char *name, bool json, char **text, uint64_t words[8])
+static int ask(const struct target *t, bool json, char **text, uint64_t words[8])
 {
-	int fd = machine_connect(name, NULL), ret;
+	int fd = t->id.name[0] ? machine_connect(t->id.name, NULL)
+			       : machine_connect_private(t->id.program, NULL);
+	int ret;
 	size_t size;
 	FILE *out;
 
@@ -92,12 +164,14 @@ static int ask(const char *name, bool json, char **text, uint64_t words[8])
 	return ret;
 }
 
-static int failed(const char *name, int ret)
+static int failed(const struct target *t, int ret)
 {
-	if (ret == -ENOENT)
-		tool_error("there is no machine '%s'", name);
+	if (ret == -ENOENT && t->id.name[0])
+		tool_unreachable(t->id.name, ret);
+	else if (ret == -ENOENT || ret == -EPIPE)
+		tool_error("%s has ended", t->text);
 	else
-		tool_error("cannot ask machine '%s': %s", name, strerror(-ret));
+		tool_error("cannot ask %s: %s", t->text, strerror(-ret));
 	return TOOL_FAILED;
 }
 
@@ -117,7 +191,7 @@ static void print_rates(const uint64_t *now, const uint64_t *before)
 }
 
 /* Until the machine ends, which is no error. */
-static int watch(const char *name, bool json, double seconds)
+static int watch(const struct target *t, bool json, double seconds)
 {
 	struct timespec pause = {.tv_sec = (time_t)seconds};
 	bool terminal = !json && isatty(STDOUT_FILENO);
@@ -127,14 +201,14 @@ static int watch(const char *name, bool json, double seconds)
 
 	pause.tv_nsec = (long)((seconds - (double)pause.tv_sec) * 1e9);
 	for (;;) {
-		ret = ask(name, json, &text, now);
+		ret = ask(t, json, &text, now);
 		/* one of that name that was started since is another one */
 		if (before[PROTO_STAT_PID] &&
 		    (ret == -ENOENT || ret == -EPIPE ||
 		     (!ret && now[PROTO_STAT_PID] != before[PROTO_STAT_PID])))
 			return TOOL_OK;
 		if (ret)
-			return failed(name, ret);
+			return failed(t, ret);
 		if (terminal && !before[PROTO_STAT_PID])
 			fputs("\033[2J", stdout);
 		if (json) {
@@ -171,6 +245,12 @@ static bool parse_seconds(const char *text, double *seconds)
 	return true;
 }
 
+/* Next argument of --watch, where one is meant: whatever does not look like an option. */
+static bool is_value(const char *arg)
+{
+	return arg && (arg[0] != '-' || (arg[1] >= '0' && arg[1] <= '9') || arg[1] == '.');
+}
+
 /**
  * cmd_stat() - swsgx stat
  * @argc: arguments
@@ -181,27 +261,29 @@ static bool parse_seconds(const char *text, double *seconds)
 int cmd_stat(int argc, char **argv)
 {
 	static const struct option longs[] = {
-		{"machine", required_argument, NULL, 'm'},
-		{"json", no_argument, NULL, 'j'},
-		{"watch", optional_argument, NULL, 'w'},
-		{"help", no_argument, NULL, 'h'},
-		{NULL, 0, NULL, 0},
+		{"machine", required_argument, NULL, 'm'}, {"pid", required_argument, NULL, 'p'},
+		{"json", no_argument, NULL, 'j'},	   {"watch", optional_argument, NULL, 'w'},
+		{"help", no_argument, NULL, 'h'},	   {NULL, 0, NULL, 0},
 	};
-	struct only only = {.count = 0};
-	const char *name = NULL;
-	uint64_t words[8];
+	struct machine_id id = {.program = 0};
+	struct target target;
+	uint64_t words[8], pid = 0;
 	double seconds = 0;
 	bool json = false;
-	int c, ret;
+	int c, ret = 0;
 	char *text;
 
-	while ((c = tool_getopt(argc, argv, ":h", longs)) != -1) {
+	while ((c = tool_getopt(argc, argv, ":hp:", longs)) != -1) {
 		switch (c) {
 		case 'm':
 			if (!machine_name_valid(optarg))
 				return tool_usage_error("--machine %s: not a machine's name",
 							optarg);
-			name = optarg;
+			snprintf(id.name, sizeof(id.name), "%s", optarg);
+			break;
+		case 'p':
+			if (!tool_parse_u64(optarg, INT32_MAX, &pid) || !pid)
+				return tool_usage_error("--pid %s: not a process id", optarg);
 			break;
 		case 'j':
 			json = true;
@@ -209,8 +291,7 @@ int cmd_stat(int argc, char **argv)
 		case 'w':
 			seconds = 1;
 			/* --watch 5 is what one expects of --watch=5 */
-			if (!optarg && optind < argc && argv[optind][0] >= '0' &&
-			    argv[optind][0] <= '9')
+			if (!optarg && optind < argc && is_value(argv[optind]))
 				optarg = argv[optind++];
 			if (optarg && !parse_seconds(optarg, &seconds))
 				return tool_usage_error("--watch %s: not seconds between 0.01 and "
@@ -225,26 +306,23 @@ int cmd_stat(int argc, char **argv)
 		}
 	}
 	if (optind < argc)
-		return tool_usage_error("'%s' is one argument too many", argv[optind]);
-	if (!name) {
-		ret = machine_list(remember, &only);
-		if (ret) {
-			tool_error("cannot look for machines: %s", strerror(-ret));
-			return TOOL_FAILED;
-		}
-		if (only.count != 1) {
-			tool_error(only.count ? "%u machines run: say which with --machine"
-					      : "no machine runs (%u)",
-				   only.count);
-			return TOOL_FAILED;
-		}
-		name = only.name;
-	}
-	if (seconds > 0)
-		return watch(name, json, seconds);
-	ret = ask(name, json, &text, words);
+		return tool_usage_error("'%s' is one argument too many (a machine is named by "
+					"--machine NAME)",
+					argv[optind]);
+	if (id.name[0] && pid)
+		return tool_usage_error("--machine and --pid do not go together");
+	tool_note_runtime();
+	if (id.name[0])
+		set_target(&target, &id);
+	else
+		ret = pid ? find_pid(&target, (pid_t)pid) : find_only(&target);
 	if (ret)
-		return failed(name, ret);
+		return ret;
+	if (seconds > 0)
+		return watch(&target, json, seconds);
+	ret = ask(&target, json, &text, words);
+	if (ret)
+		return failed(&target, ret);
 	fputs(text, stdout);
 	free(text);
 	return tool_finish_stdout();

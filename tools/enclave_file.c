@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "enclave_file.h"
+#include "file_kind.h"
 #include "util.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 /**
  * enclave_option() - take --heap and --ssaframesize
@@ -18,10 +21,15 @@ int enclave_option(int c, const char *value, struct enclave_options *options)
 
 	switch (c) {
 	case OPT_HEAP:
-		if (!tool_parse_size(value, &v) || v % SGX_PAGE_SIZE || v > ENCLAVE_ELRANGE_MAX) {
-			tool_usage_error("--heap %s is not a size that is a multiple of 4096 (like "
-					 "8192, 64K or 1M)",
-					 value);
+		if (!tool_parse_size(value, &v)) {
+			tool_usage_error("--heap %s: not a size: " TOOL_SIZE_HELP, value);
+			return -1;
+		}
+		if (v % SGX_PAGE_SIZE || v > ENCLAVE_ELRANGE_MAX) {
+			tool_usage_error("--heap %s: %" PRIu64 " bytes are not %s", value, v,
+					 v % SGX_PAGE_SIZE
+						 ? "whole pages of 4K"
+						 : "in 0 to 64T, which an address space has");
 			return -1;
 		}
 		options->heap_size = v;
@@ -36,6 +44,44 @@ int enclave_option(int c, const char *value, struct enclave_options *options)
 		return 1;
 	}
 	return 0;
+}
+
+/**
+ * enclave_read_sigstruct() - the SIGSTRUCT that --sig names
+ * @path: the file's name
+ * @ret_sig: its bytes; the signature is not looked at
+ *
+ * Return: 0, or -1 with a message printed.
+ */
+int enclave_read_sigstruct(const char *path, struct sgx_sigstruct_arch *ret_sig)
+{
+	size_t size;
+	void *data;
+	bool good;
+
+	if (tool_read_file(path, &data, &size))
+		return -1;
+	good = size == sizeof(*ret_sig) && file_kind(data, size) == FILE_SIGSTRUCT;
+	if (good)
+		memcpy(ret_sig, data, sizeof(*ret_sig));
+	else
+		tool_error("--sig %s: %zu bytes that are no SIGSTRUCT (%zu bytes)", path, size,
+			   sizeof(*ret_sig));
+	free(data);
+	return good ? 0 : -1;
+}
+
+/**
+ * enclave_hash_sentence() - what --sig found, in words
+ * @equal: the measurement is ENCLAVEHASH
+ *
+ * Return: the sentence
+ */
+const char *enclave_hash_sentence(bool equal)
+{
+	return equal ? "MRENCLAVE equals the SIGSTRUCT's ENCLAVEHASH"
+		     : "MRENCLAVE differs from ENCLAVEHASH: EINIT refuses this SIGSTRUCT for "
+		       "this enclave with SGX_INVALID_MEASUREMENT";
 }
 
 /**
@@ -56,6 +102,44 @@ void enclave_print_warnings(const char *path, const struct enclave_elf *elf)
 }
 
 /**
+ * enclave_file_take() - check an enclave file that was read
+ * @f: filled in
+ * @path: the file's name
+ * @data: its bytes, malloc'ed; they are @f's from now on, and freed where -1 is returned
+ * @size: their number
+ * @options: heap and SSA frame size
+ *
+ * Return: 0, or -1 with a message printed and nothing to close.
+ */
+int enclave_file_take(struct enclave_file *f, const char *path, void *data, size_t size,
+		      const struct enclave_options *options)
+{
+	char error[ENCLAVE_MESSAGE_SIZE];
+	enum file_kind kind;
+
+	f->data = data;
+	f->size = size;
+	kind = file_kind(f->data, f->size);
+	/* By our rule the enclaves of other SDKs would be laid out as they never are. */
+	if (file_kind_sentence(kind) && !file_kind_may_load(kind)) {
+		tool_error("%s is %s", path, file_kind_sentence(kind));
+		free(f->data);
+		return -1;
+	}
+	if (enclave_elf_parse(&f->elf, f->data, f->size, options, error)) {
+		if (file_kind_sentence(kind))
+			tool_error("%s is %s (as an enclave: %s)", path, file_kind_sentence(kind),
+				   error);
+		else
+			tool_error("%s: %s", path, error);
+		free(f->data);
+		return -1;
+	}
+	enclave_print_warnings(path, &f->elf);
+	return 0;
+}
+
+/**
  * enclave_file_open() - read and check an enclave file
  * @f: filled in
  * @path: the file's name
@@ -66,17 +150,12 @@ void enclave_print_warnings(const char *path, const struct enclave_elf *elf)
 int enclave_file_open(struct enclave_file *f, const char *path,
 		      const struct enclave_options *options)
 {
-	char error[ENCLAVE_MESSAGE_SIZE];
+	size_t size;
+	void *data;
 
-	if (tool_read_file(path, &f->data, &f->size))
+	if (tool_read_file(path, &data, &size))
 		return -1;
-	if (enclave_elf_parse(&f->elf, f->data, f->size, options, error)) {
-		tool_error("%s: %s", path, error);
-		free(f->data);
-		return -1;
-	}
-	enclave_print_warnings(path, &f->elf);
-	return 0;
+	return enclave_file_take(f, path, data, size, options);
 }
 
 /**

@@ -24,6 +24,12 @@ enum {
 	"                          last segment, not measured by EEXTEND; default none\n"   \
 	"      --ssaframesize N    pages of one SSA frame; default 1\n"
 
+/* --sig FILE.  Errors are printed; *ret_sig is untouched then. */
+int enclave_read_sigstruct(const char *path, struct sgx_sigstruct_arch *ret_sig)
+	__attribute__((warn_unused_result));
+/* The sentence on whether a measurement is the one that was signed */
+const char *enclave_hash_sentence(bool equal);
+
 #define ENCLAVE_OPTIONS_DEFAULT                   \
 	{                                         \
 		.heap_size = 0, .ssaframesize = 1 \
@@ -46,6 +52,9 @@ struct enclave_file {
 
 /* Read, parse, print warnings.  Errors are printed.  The caller closes it on 0 only. */
 int enclave_file_open(struct enclave_file *f, const char *path,
+		      const struct enclave_options *options) __attribute__((warn_unused_result));
+/* The same, of a file that was read; data is freed here or by enclave_file_close() */
+int enclave_file_take(struct enclave_file *f, const char *path, void *data, size_t size,
 		      const struct enclave_options *options) __attribute__((warn_unused_result));
 void enclave_file_close(struct enclave_file *f);
 void enclave_print_warnings(const char *path, const struct enclave_elf *elf);

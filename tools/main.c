@@ -79,6 +79,9 @@ static int cmd_help(int argc, char **argv)
 {
 	static char help_option[] = "--help";
 
+	if (argc > 2)
+		return tool_usage_error("help for one command at a time: '%s' is one too many",
+					argv[2]);
 	/* "help help" and "help --help" end here too */
 	if (argc > 1 && strcmp(argv[1], "help") && argv[1][0] != '-') {
 		char *args[] = {argv[1], help_option, NULL};
@@ -92,13 +95,19 @@ static int cmd_help(int argc, char **argv)
 
 /**
  * cmd_version() - print the version
- * @argc: ignored
- * @argv: ignored
+ * @argc: arguments
+ * @argv: arguments
  *
- * Return: TOOL_OK, or TOOL_FAILED where stdout is broken
+ * Return: enum tool_exit
  */
 int cmd_version(int argc, char **argv)
 {
+	if (argc > 1 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))) {
+		puts("Usage: swsgx version\n\nShow the version.");
+		return tool_finish_stdout();
+	}
+	if (argc > 1)
+		return tool_usage_error("'%s' is one argument too many", argv[1]);
 	printf("swsgx %s\n", SWSGX_VERSION);
 	return tool_finish_stdout();
 }

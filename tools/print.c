@@ -92,6 +92,19 @@ static void line_attributes(FILE *out, const char *name, const struct sgx_attrib
 	fputc('\n', out);
 }
 
+/* What is odd about a DATE, which nobody checks; NULL: nothing. */
+static const char *date_remark(uint32_t date)
+{
+	uint32_t month = date >> 8 & 0xff, day = date & 0xff;
+
+	for (unsigned shift = 0; shift < 32; shift += 4)
+		if ((date >> shift & 0xf) > 9)
+			return "not BCD: a date is YYYYMMDD, each digit from 0 to 9";
+	if (!month || month > 0x12 || !day || day > 0x31)
+		return "there is no such day: a date is YYYYMMDD";
+	return NULL;
+}
+
 /**
  * print_sigstruct() - a SIGSTRUCT in full
  * @out: where it goes
@@ -114,7 +127,10 @@ void print_sigstruct(FILE *out, const struct sgx_sigstruct_arch *sig)
 	line_bytes(out, "HEADER", sig->header, sizeof(sig->header));
 	fprintf(out, "%-22s0x%04" PRIx32 "%s\n", "VENDOR", sig->vendor,
 		sig->vendor == 0x8086 ? " (Intel)" : "");
-	fprintf(out, "%-22s%08" PRIx32 "\n", "DATE", sig->date);
+	fprintf(out, "%-22s%08" PRIx32, "DATE", sig->date);
+	if (date_remark(sig->date))
+		fprintf(out, "  (%s)", date_remark(sig->date));
+	fputc('\n', out);
 	line_bytes(out, "HEADER2", sig->header2, sizeof(sig->header2));
 	fprintf(out, "%-22s0x%08" PRIx32 "\n", "SWDEFINED", sig->swdefined);
 	line_attributes(out, "ATTRIBUTES", &attributes, true);
@@ -166,6 +182,8 @@ void print_sigstruct_json(struct json *j, const struct sgx_sigstruct_arch *sig)
 	json_bytes(j, "header", sig->header, sizeof(sig->header));
 	json_hex(j, "vendor", sig->vendor);
 	json_string(j, "date", date);
+	if (date_remark(sig->date))
+		json_string(j, "date_remark", date_remark(sig->date));
 	json_bytes(j, "header2", sig->header2, sizeof(sig->header2));
 	json_hex(j, "swdefined", sig->swdefined);
 	json_attributes(j, "attributes", &attributes);

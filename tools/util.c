@@ -151,65 +151,6 @@ bool tool_parse_hex(const char *text, uint64_t *ret_value)
 	return true;
 }
 
-/**
- * tool_parse_size() - a size in bytes: 4096, 0x1000, 4K, 2M, 1G
- * @text: the whole of it must be the size
- * @ret_size: untouched on failure
- *
- * Return: whether it is one
- */
-bool tool_parse_size(const char *text, uint64_t *ret_size)
-{
-	int base = text[0] == '0' && (text[1] | 0x20) == 'x' ? 16 : 10;
-	unsigned shift = 0;
-	char *end;
-	unsigned long long v;
-
-	if (!isdigit((unsigned char)text[0]))
-		return false;
-	errno = 0;
-	v = strtoull(text, &end, base);
-	if (errno || end == text)
-		return false;
-	switch (*end) {
-	case 'k':
-	case 'K':
-		shift = 10;
-		break;
-	case 'm':
-	case 'M':
-		shift = 20;
-		break;
-	case 'g':
-	case 'G':
-		shift = 30;
-		break;
-	}
-	if (shift)
-		end++;
-	if (*end || v > UINT64_MAX >> shift)
-		return false;
-	*ret_size = (uint64_t)v << shift;
-	return true;
-}
-
-/**
- * tool_parse_cpu() - the value of --cpu
- * @text: what somebody typed
- * @ret_intel: receives whether CPUID shows an Intel processor; untouched on failure
- *
- * Return: false, with a message, where it is neither intel nor host
- */
-bool tool_parse_cpu(const char *text, bool *ret_intel)
-{
-	if (strcmp(text, "intel") && strcmp(text, "host")) {
-		tool_usage_error("--cpu %s: intel or host?", text);
-		return false;
-	}
-	*ret_intel = text[0] == 'i';
-	return true;
-}
-
 static int hex_digit(char c)
 {
 	if (c >= '0' && c <= '9')

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/types.h>
 
 /* The largest file any command reads whole: no enclave comes near it */
 #define TOOL_FILE_MAX ((size_t)1 << 32)
@@ -27,11 +28,26 @@ int tool_getopt(int argc, char **argv, const char *shorts, const struct option *
 
 bool tool_parse_u64(const char *text, uint64_t max, uint64_t *ret_value);
 bool tool_parse_hex(const char *text, uint64_t *ret_value);
+/* size.c: the one grammar of sizes, and what messages say of it */
+#define TOOL_SIZE_HELP "a number with K, M, G or T (powers of 1024), like 128M or 1.5G"
+#define TOOL_SIZE_TEXT 24 /* bytes */
 bool tool_parse_size(const char *text, uint64_t *ret_size);
+void tool_print_size(char text[TOOL_SIZE_TEXT], uint64_t bytes);
 /* machine_options.c */
 bool tool_parse_epc(const char *text, uint64_t *ret_size);
 bool tool_parse_backing(const char *text, uint64_t *ret_size);
-bool tool_parse_cpu(const char *text, bool *ret_intel);
+bool tool_parse_mode(const char *text, uint32_t *ret_mode);
+struct daemon_options;
+bool tool_parse_provision(const char *text, struct daemon_options *options);
+bool tool_parse_devices(const char *text, struct daemon_options *options);
+bool tool_parse_launch(const char *text, struct daemon_options *options);
+bool tool_parse_group(const char *text, uint32_t *ret_gid);
+bool tool_parse_cpu(const char *text, uint32_t *ret_model);
+const char *tool_cpu_name(uint64_t model);
+/* reach.c, for commands that look for machines */
+void tool_note_runtime(void);
+void tool_unreachable(const char *name, int ret);
+int tool_reach(const char *name, pid_t *ret_pid);
 bool tool_parse_bytes(const char *text, uint8_t *ret_bytes, size_t count);
 
 /* Read a whole file; says itself what went wrong.  Free *ret_data. */

@@ -23,7 +23,7 @@ static void aex_without_ssa(struct agent_thread *t, struct lp_gprs *regs)
 	*regs = out;
 	t->lp.tcs = NULL;
 	t->guard_selector = GUARD_ALLOW;
-	lp_eenter_undo(tcs, lp_owner(t->tid));
+	lp_eenter_undo(tcs, enter_owner(t));
 }
 
 /* Bytes of an XSAVE image with these components, in the standard format */

@@ -14,8 +14,17 @@
  *	(_saved, _end), C code	in the frame that thread->enter_frame names; what
  *				else was done is found in thread->lp
  *
+ * At _pushed and _back_pushed RSP is 8 lower, in between a PUSH and a POP.
+ *
  * One jump commits; after it RIP is outside the agent's text.  The agent's
  * handlers run on their own stack, so what lies below RSP stays.
+ *
+ * SDM, EENTER: of RFLAGS it changes TF alone, and of x87, MXCSR and the vector
+ * registers nothing.  So the enclave finds DF, AC, NT and ID as the caller of the
+ * vDSO left them, who may be hostile; it is the enclave's entry code that cleans.
+ * The C code here does what the ABI promises it, so DF is clear while it runs.  It
+ * uses no x87 and no vector register.  AC stays as it is: where it makes an access
+ * fault, the trap takes the long way (dispatch() in trap.c).
  */
 #include "../offsets.h"
 #include <asm/unistd.h>
@@ -46,21 +55,14 @@ agent_enter:
 	mov	%rcx, FRAME+GPR_RIP(%rsp)
 	.globl	agent_enter_intact
 agent_enter_intact:
-	/*
-	 * Status flags, without moving RSP (a pushfq would) and without changing
-	 * them: up to _flags they are in the register.  OF is bit 11.
-	 */
-	lahf
-	seto	%al
-	movzbl	%ah, %edi
-	movzbl	%al, %eax
-	lea	(,%rax,8), %eax
-	lea	(,%rax,8), %eax
-	lea	(,%rax,8), %eax
-	lea	0x200(%rdi,%rax,4), %eax
-	mov	%rax, FRAME+GPR_RFLAGS(%rsp)
+	/* all of the flags; of a tracer's TF the kernel speaks for itself */
+	pushfq
+	.globl	agent_enter_pushed
+agent_enter_pushed:
+	popq	FRAME+GPR_RFLAGS(%rsp)
 	.globl	agent_enter_flags
 agent_enter_flags:
+	andl	$~RFLAGS_TF, FRAME+GPR_RFLAGS(%rsp)
 	/* sigaltstack(NULL, &frame->altstack) finds the block, not FS */
 	xor	%edi, %edi
 	lea	FRAME+ENTER_ALTSTACK(%rsp), %rsi
@@ -68,12 +70,12 @@ agent_enter_flags:
 	lea	1f(%rip), %r10
 	jmp	agent_altstack_call
 1:	mov	FRAME+ENTER_ALTSTACK(%rsp), %rdi
-	lea	-THREAD_BLOCK_STACK(%rdi), %rsi
+	lea	-PROTO_AGENT_BLOCK_STACK(%rdi), %rsi
 	movabs	$(PROTO_AGENT_BASE + PROTO_AGENT_BLOCKS), %rdx
 	sub	%rdx, %rsi
 	cmp	$(PROTO_AGENT_BLOCK_SIZE * PROTO_AGENT_BLOCK_COUNT), %rsi
 	jae	agent_enter_back
-	add	$(THREAD_BLOCK_THREAD - THREAD_BLOCK_STACK), %rdi
+	add	$(PROTO_AGENT_BLOCK_THREAD - PROTO_AGENT_BLOCK_STACK), %rdi
 	lea	FRAME(%rsp), %rsi
 	.globl	agent_enter_saved
 agent_enter_saved:
@@ -81,6 +83,7 @@ agent_enter_saved:
 	/* from here on the stack is in use, below the frame */
 	lea	FRAME-0x80(%rsp), %rsp
 	and	$-16, %rsp
+	cld
 	call	agent_enter_c
 	/* RAX = registers to load: frame->out, or frame->in for the long way */
 	mov	%rax, %rdi
@@ -119,6 +122,10 @@ agent_enter_back:
 	mov	FRAME+GPR_RDI(%rsp), %rdi
 	mov	FRAME+GPR_R10(%rsp), %r10
 	mov	FRAME+GPR_R11(%rsp), %r11
+	pushq	FRAME+GPR_RFLAGS(%rsp)
+	.globl	agent_enter_back_pushed
+agent_enter_back_pushed:
+	popfq
 	jmp	*FRAME+GPR_RIP(%rsp)
 	.globl	agent_enter_back_end
 agent_enter_back_end:

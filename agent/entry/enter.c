@@ -9,9 +9,6 @@
 #include <asm/prctl.h>
 #include <asm/unistd.h>
 
-/* CF PF AF ZF SF OF: what arithmetic changes */
-#define STATUS_FLAGS 0x8d5u
-
 /*
  * has_fsgsbase is the kernel's word (AT_HWCAP2).  A processor may execute WRFSBASE
  * without it, but then the kernel does not know of the new base and loses it.
@@ -41,6 +38,36 @@ void agent_set_bases(uint64_t fsbase, uint64_t gsbase)
 	}
 }
 
+uint32_t enter_owner(const struct agent_thread *t)
+{
+	return lp_owner(PROC->client, agent_thread_index(t));
+}
+
+/*
+ * As long as the block is in use the enclave's entry is, and its table of TCSs is there
+ * (encl_in_use()).
+ */
+void enter_gone(struct agent_thread *t)
+{
+	struct sgx_tcs_slot *tcs = t->lp.tcs ? t->lp.tcs : t->entering;
+
+	if (tcs)
+		lp_eenter_undo(tcs, enter_owner(t));
+	t->lp.tcs = NULL;
+	t->entering = NULL;
+}
+
+/* The thread that is inside by a TCS: its number, 0 where it is another process' */
+static uint64_t owner_tid(uint32_t state)
+{
+	uint32_t block = lp_owner_block(state);
+
+	if (lp_owner_client(state) != PROC->client ||
+	    block >= __atomic_load_n(&PROC->block_high, __ATOMIC_ACQUIRE))
+		return 0;
+	return __atomic_load_n(&agent_thread_by_index(block)->tid, __ATOMIC_RELAXED);
+}
+
 /*
  * The SSA frame must be there and writable before anything is committed: the SDM
  * has EENTER fault on it, so that AEX cannot.  Return: 0, or the address.
@@ -58,7 +85,7 @@ static uint64_t probe_ssa(const struct lp_secs *secs, const struct sgx_tcs_slot 
 }
 
 struct cpu_result enter_prepare(struct agent_thread *t, struct lp_gprs *regs, uint64_t next_rip,
-				uint8_t *xsave)
+				uint8_t *xsave, struct why *why)
 {
 	/* Only the daemon gives back the slot of a thread that dies inside */
 	struct agent_encl *e = rpc_lost() || PROC->connected != 1 ? NULL : encl_by_addr(regs->rbx);
@@ -78,14 +105,18 @@ struct cpu_result enter_prepare(struct agent_thread *t, struct lp_gprs *regs, ui
 	/* Known before the slot is taken: enter_rollback() gives it back. */
 	t->entering = tcs;
 	barrier();
-	r = lp_eenter_check(secs, tcs, regs, PROC->xcr0, lp_owner(t->tid));
-	if (!cpu_ok(r))
+	r = lp_eenter_check(secs, tcs, regs, PROC->xcr0, enter_owner(t), why);
+	if (!cpu_ok(r)) {
+		if (why && why->rule == WHY_ENTRY_TCS_BUSY)
+			why->found = owner_tid((uint32_t)why->found);
 		goto out;
+	}
 
 	frame = resume ? tcs->cssa - 1 : tcs->cssa;
 	bad = probe_ssa(secs, tcs, frame);
 	if (bad) {
-		r = cpu_pf(bad, SGX_PF_P | SGX_PF_W | SGX_PF_U | SGX_PF_SGX);
+		r = cpu_pf_why(why, WHY_ENTRY_SSA_PAGE, bad, 0, bad,
+			       SGX_PF_P | SGX_PF_W | SGX_PF_U | SGX_PF_SGX);
 		goto undo;
 	}
 	t->outside_rsp = regs->rsp;
@@ -99,18 +130,18 @@ struct cpu_result enter_prepare(struct agent_thread *t, struct lp_gprs *regs, ui
 		return r;
 	}
 	ssa = lp_ssa_frame(secs, tcs, frame);
-	if (!xsave || !lp_xsave_check((uint8_t *)ssa, secs->xfrm)) {
+	if (!xsave || !lp_xsave_check((uint8_t *)ssa, secs->xfrm, why)) {
 		r = cpu_gp();
 		goto undo;
 	}
-	r = lp_eresume(&t->lp, secs, tcs, gpr, regs);
+	r = lp_eresume(&t->lp, secs, tcs, gpr, regs, why);
 	if (!cpu_ok(r))
 		goto undo;
 	lp_xsave_from_ssa(xsave, (uint8_t *)ssa, secs->xfrm, &PROC->xsave);
 	return r;
 undo:
 	t->guard_selector = GUARD_ALLOW;
-	lp_eenter_undo(tcs, lp_owner(t->tid));
+	lp_eenter_undo(tcs, enter_owner(t));
 out:
 	t->entering = NULL;
 	return r;
@@ -125,20 +156,11 @@ const struct lp_gprs *agent_enter_c(struct agent_thread *t, struct agent_enter_f
  */
 const struct lp_gprs *agent_enter_c(struct agent_thread *t, struct agent_enter_frame *f)
 {
-	uint64_t flags;
-
-	/*
-	 * lahf and seto left SF ZF AF PF CF and OF; the rest nobody has changed since.
-	 * TF of the program's own is rolled back at the first boundary: this is a tracer's.
-	 */
-	__asm__ volatile("pushfq\n\tpopq %0" : "=r"(flags));
-	flags &= ~(uint64_t)(STATUS_FLAGS | LP_RFLAGS_TF);
-	f->in.rflags = (f->in.rflags & STATUS_FLAGS) | flags;
 	f->out = f->in;
 	agent_get_bases(&f->out.fsbase, &f->out.gsbase);
 	f->in.fsbase = f->out.fsbase;
 	f->in.gsbase = f->out.gsbase;
-	if (!cpu_ok(enter_prepare(t, &f->out, f->in.rip + SGX_ENCLU_LEN, NULL)))
+	if (!cpu_ok(enter_prepare(t, &f->out, f->in.rip + SGX_ENCLU_LEN, NULL, NULL)))
 		return &f->in;
 	agent_set_bases(f->out.fsbase, f->out.gsbase);
 	return &f->out;
@@ -153,6 +175,8 @@ bool enter_rollback(struct agent_thread *t, agent_ucontext *uc)
 {
 	struct sigcontext_64 *regs = UC_REGS(uc);
 	uint64_t rip = regs->ip;
+	bool pushed =
+		rip == (uint64_t)agent_enter_pushed || rip == (uint64_t)agent_enter_back_pushed;
 	const struct agent_enter_frame *f = t->enter_frame;
 	struct lp_gprs in;
 
@@ -164,7 +188,7 @@ bool enter_rollback(struct agent_thread *t, agent_ucontext *uc)
 	if ((rip > (uint64_t)agent_enter_intact && rip <= (uint64_t)agent_enter_saved) ||
 	    (rip >= (uint64_t)agent_enter_back && rip < (uint64_t)agent_enter_back_end) ||
 	    (!f && agent_in_text(rip)))
-		f = (const struct agent_enter_frame *)(regs->sp - ENTER_BELOW);
+		f = (const struct agent_enter_frame *)(regs->sp + (pushed ? 8 : 0) - ENTER_BELOW);
 	/* the frame is on the program's stack, which the entry has just used */
 	if (!copy_in(&in, (uint64_t)&f->in, sizeof(in)))
 		return false;
@@ -176,12 +200,13 @@ bool enter_rollback(struct agent_thread *t, agent_ucontext *uc)
 		t->lp.tcs = NULL;
 	}
 	if (t->entering) {
-		lp_eenter_undo(t->entering, lp_owner(t->tid));
+		lp_eenter_undo(t->entering, enter_owner(t));
 		t->entering = NULL;
 	}
 	if (rip > (uint64_t)agent_enter_intact && rip <= (uint64_t)agent_enter_flags)
 		in.rflags = regs->flags;
-	in.rflags = (regs->flags & ~(uint64_t)STATUS_FLAGS) | (in.rflags & STATUS_FLAGS);
+	/* TF is whoever's single-steps now; the kernel has taken a tracer's out */
+	in.rflags = (in.rflags & ~(uint64_t)LP_RFLAGS_TF) | (regs->flags & LP_RFLAGS_TF);
 	lp_to_uc(uc, &in);
 	return true;
 }

@@ -127,9 +127,29 @@ static bool arm(struct agent_thread *t, const struct lp_secs *secs, uint32_t way
 	}
 }
 
+void guard_off(struct agent_thread *t)
+{
+	t->guard_selector = GUARD_ALLOW;
+	t->guard_size = 0;
+	barrier();
+	sys6(__NR_prctl, SET_DISPATCH, DISPATCH_OFF, 0, 0, 0, 0);
+}
+
+bool guard_every_call(struct agent_thread *t)
+{
+	t->guard_size = 0;
+	if (!arm_selector(t))
+		return false;
+	t->guard_selector = GUARD_BLOCK;
+	return true;
+}
+
 void guard_arm(struct agent_thread *t, const struct lp_secs *secs)
 {
 	uint32_t way = __atomic_load_n(&PROC->guard_way, __ATOMIC_RELAXED);
+
+	if (t->traceme_owed)
+		proc_traceme_settle(t);
 
 	t->guard_size = 0;
 	barrier();
@@ -154,10 +174,8 @@ void guard_arm(struct agent_thread *t, const struct lp_secs *secs)
 void guard_release(struct agent_thread *t, agent_ucontext *uc)
 {
 	t->guard_selector = GUARD_ALLOW;
-	if (PROC->guard_way == PROTO_GUARD_RANGE) {
-		t->guard_size = 0;
-		barrier();
-		sys6(__NR_prctl, SET_DISPATCH, DISPATCH_OFF, 0, 0, 0, 0);
-	}
+	/* not while every call is to be stopped: the next one is, too */
+	if (PROC->guard_way == PROTO_GUARD_RANGE && !t->traceme_owed)
+		guard_off(t);
 	UC_REGS(uc)->ip -= SYSCALL_LEN;
 }

@@ -15,7 +15,9 @@
 #define ENCLU_BYTES 0xd7010fu /* 0F 01 D7 */
 #define OP_INT3	    0xcc
 #define SSA_TRIES   16
-#define OP_INT1	    0xf1
+/* CF PF AF ZF SF OF: what arithmetic changes */
+#define STATUS_FLAGS 0x8d5ull
+#define OP_INT1	     0xf1
 /* Exceptions that EXITINFO does not know */
 #define VEC_OF 4
 #define VEC_NP 11
@@ -161,10 +163,10 @@ static void raise_mce(struct agent_thread *t, agent_ucontext *uc, uint64_t addr)
  * EENTER or ERESUME found no TCS.  Linux: a page fault without the SGX bit if it is
  * paged out, which brings it.  Return: RETRY: execute the leaf again.
  */
-static enum fault_result no_tcs(struct cpu_result *r)
+static enum fault_result no_tcs(struct agent_thread *t, struct cpu_result *r)
 {
 	uint32_t error_code = r->code;
-	enum fault_result result = encl_fault_tcs(r->addr, &error_code);
+	enum fault_result result = encl_fault_tcs(t, r->addr, &error_code);
 
 	if (result == FAULT_PF || result == FAULT_SIGBUS)
 		r->code = error_code;
@@ -197,9 +199,27 @@ static enum fault_result no_ssa(struct agent_thread *t, agent_ucontext *uc, stru
 	return FAULT_PF;
 }
 
+/*
+ * An entry that the program sees fail: by what it found itself, and by what the daemon
+ * said of a page of it, which says more where there is no TCS.
+ */
+static void explain_entry(const struct agent_thread *t, struct why *why, bool enter)
+{
+	const char *leaf = enter ? "EENTER" : "ERESUME";
+	bool daemon_knows = t->why.rule != WHY_NOTHING && t->why.rule != WHY_MACHINE_LOST;
+
+	if (rpc_lost() && (why->rule == WHY_ENTRY_NO_ENCLAVE || why->rule == WHY_ENTRY_NO_TCS))
+		why->rule = WHY_ENTRY_LOST;
+	if (why->rule != WHY_ENTRY_NO_TCS || !daemon_knows)
+		explain(why, leaf);
+	if (daemon_knows)
+		explain(&t->why, leaf);
+}
+
 bool enclu_outside(struct agent_thread *t, agent_ucontext *uc)
 {
 	enum fault_result result = FAULT_PF;
+	struct why why = {0};
 	struct lp_gprs regs;
 	struct cpu_result r;
 	uint64_t size;
@@ -212,20 +232,24 @@ bool enclu_outside(struct agent_thread *t, agent_ucontext *uc)
 	/* EAX chooses the leaf; the upper half is ignored.  Others need enclave mode. */
 	regs.rax = (uint32_t)regs.rax;
 	if (regs.rax != SGX_EENTER && regs.rax != SGX_ERESUME) {
+		explain_rule(WHY_ENCLU_OUTSIDE, regs.rax, 0, "ENCLU");
 		raise_fault(t, uc, cpu_gp(), 0);
 		return true;
 	}
 	enter = regs.rax == SGX_EENTER;
 	agent_get_bases(&regs.fsbase, &regs.gsbase);
 	encl_before_entry(regs.rbx);
-	r = enter_prepare(t, &regs, regs.rip + SGX_ENCLU_LEN, xsave);
+	t->why.rule = WHY_NOTHING;
+	r = enter_prepare(t, &regs, regs.rip + SGX_ENCLU_LEN, xsave, &why);
 	if (!cpu_ok(r)) {
 		int code = SEGV_ACCERR;
 
 		if (r.vector == SGX_VEC_PF && r.addr == regs.rbx)
-			result = no_tcs(&r);
+			result = no_tcs(t, &r);
 		else if (r.vector == SGX_VEC_PF)
 			result = no_ssa(t, uc, &r);
+		if (result != FAULT_RETRY)
+			explain_entry(t, &why, enter);
 		switch (result) {
 		case FAULT_RETRY:
 			/* as the processor does: signals come in between */
@@ -256,16 +280,35 @@ bool enclu_outside(struct agent_thread *t, agent_ucontext *uc)
 	return true;
 }
 
-/* EREPORT, EGETKEY, EEXIT: executed, or a fault that is then an exception. */
-static struct cpu_result enclu_inside(struct agent_thread *t, agent_ucontext *uc)
+/* A leaf that is none in enclave mode, or that this package does not have */
+static struct cpu_result no_such_leaf(const struct sigcontext_64 *c, struct why *why)
+{
+	uint32_t leaf = (uint32_t)c->ax;
+	bool sgx2 = leaf == SGX_EACCEPT || leaf == SGX_EMODPE || leaf == SGX_EACCEPTCOPY ||
+		    leaf == SGX_EDECCSSA;
+
+	return cpu_gp_why(why, sgx2 ? WHY_ENCLU_SGX2 : WHY_ENCLU_INSIDE, leaf, c->ip);
+}
+
+static const char *leaf_inside(const struct sigcontext_64 *c)
+{
+	return (uint32_t)c->ax == SGX_EGETKEY ? "EGETKEY" : "EREPORT";
+}
+
+/*
+ * EREPORT, EGETKEY, EEXIT: executed, or a fault that is then an exception, with why.
+ * A code in RAX is no exception, and said here.
+ */
+static struct cpu_result enclu_inside(struct agent_thread *t, agent_ucontext *uc, struct why *why)
 {
 	struct sigcontext_64 *c = UC_REGS(uc);
+	uint32_t leaf = (uint32_t)c->ax;
 	struct cpu_result r;
 	struct proto_slot *slot;
 	struct agent_encl *e;
 	long ret;
 
-	if ((uint32_t)c->ax == SGX_EEXIT) {
+	if (leaf == SGX_EEXIT) {
 		struct lp_gprs regs;
 
 		lp_from_uc(&regs, uc);
@@ -275,25 +318,29 @@ static struct cpu_result enclu_inside(struct agent_thread *t, agent_ucontext *uc
 			t->guard_selector = GUARD_ALLOW;
 			lp_to_uc(uc, &regs);
 			agent_set_bases(regs.fsbase, regs.gsbase);
+		} else {
+			why_note(why, WHY_EEXIT_TARGET, regs.rbx, 0);
 		}
 		return r;
 	}
-	/* ENTER and RESUME in enclave mode, and leaves this package does not have */
-	if ((uint32_t)c->ax != SGX_EREPORT && (uint32_t)c->ax != SGX_EGETKEY)
-		return cpu_gp();
+	if (leaf != SGX_EREPORT && leaf != SGX_EGETKEY)
+		return no_such_leaf(c, why);
 	e = encl_by_addr(t->lp.tcs_addr);
 	slot = e ? rpc_begin(PROTO_OP_ENCLU, e->id) : NULL;
 	if (!slot)
-		return cpu_pf(c->bx & SGX_PAGE_MASK, SGX_PF_P | SGX_PF_U | SGX_PF_SGX);
-	slot->a0 = (uint32_t)c->ax;
+		return cpu_pf_why(why, WHY_MACHINE_LOST, 0, 0, c->bx & SGX_PAGE_MASK,
+				  SGX_PF_P | SGX_PF_U | SGX_PF_SGX);
+	slot->a0 = leaf;
 	slot->a1 = c->bx;
 	slot->a2 = c->cx;
 	slot->a3 = c->dx;
 	ret = rpc_call(slot);
 	if (ret == 0) {
-		/* leaves with a code report it in RAX, and ZF says so */
+		explain_slot(slot, leaf_inside(c));
 		c->ax = slot->r0;
-		c->flags = (c->flags & ~0x8d5ull) | ((slot->r2 & 1) ? 0x40 : 0);
+		/* SDM: EGETKEY's code is in RAX, and ZF says so; EREPORT changes no flag */
+		if (leaf == SGX_EGETKEY)
+			c->flags = (c->flags & ~STATUS_FLAGS) | (slot->r2 & 1 ? LP_RFLAGS_ZF : 0);
 		c->ip += SGX_ENCLU_LEN;
 		r = cpu_done();
 	} else if (ret == 1) {
@@ -301,8 +348,10 @@ static struct cpu_result enclu_inside(struct agent_thread *t, agent_ucontext *uc
 					.vector = (uint8_t)slot->r0,
 					.code = (uint32_t)slot->r1,
 					.addr = slot->r2};
+		*why = slot->why;
 	} else {
-		r = cpu_pf(c->bx & SGX_PAGE_MASK, SGX_PF_P | SGX_PF_U | SGX_PF_SGX);
+		r = cpu_pf_why(why, WHY_MACHINE_LOST, 0, 0, c->bx & SGX_PAGE_MASK,
+			       SGX_PF_P | SGX_PF_U | SGX_PF_SGX);
 	}
 	rpc_end(slot);
 	return r;
@@ -484,6 +533,7 @@ bool enclave_trap(struct agent_thread *t, agent_ucontext *uc, int sig, agent_sig
 	struct sigcontext_64 *regs = UC_REGS(uc);
 	struct lp_event event = {0};
 	enum fault_result fault = FAULT_PF;
+	struct why why = {0}; /* of ENCLU */
 	bool illegal;
 	uint8_t byte;
 
@@ -493,12 +543,13 @@ bool enclave_trap(struct agent_thread *t, agent_ucontext *uc, int sig, agent_sig
 		enclave_aex(t, uc, &event);
 		return false;
 	}
+	t->why.rule = WHY_NOTHING;
 	event.exception = 1;
 	event.error_code = (uint32_t)regs->err;
 	event.address = regs->cr2;
 	illegal = sig == SIGILL || (sig == SIGSEGV && regs->trapno == SGX_VEC_GP);
 	if (illegal && at_enclu(regs->ip)) {
-		struct cpu_result r = enclu_inside(t, uc);
+		struct cpu_result r = enclu_inside(t, uc, &why);
 
 		if (cpu_ok(r)) {
 			leaf_done(t, uc);
@@ -532,6 +583,8 @@ bool enclave_trap(struct agent_thread *t, agent_ucontext *uc, int sig, agent_sig
 	}
 	if (fault == FAULT_RETRY)
 		return true;
+	/* what ENCLU says of an operand says more than the fault on it */
+	explain(why.rule == WHY_NOTHING ? &t->why : &why, leaf_inside(regs));
 	if (fault == FAULT_MCE)
 		event.vector = SGX_VEC_MC;
 	event.software = event.vector == SGX_VEC_BP;

@@ -65,6 +65,8 @@ static void die_of(struct agent_thread *t, agent_ucontext *uc, int sig, const ag
 	agent_siginfo copy = *info;
 	uint64_t block = SIGBIT(sig);
 
+	if (core_wanted(sig))
+		core_prepare();
 	/* pending until our sigreturn: the core shows the program's registers */
 	sys4(__NR_rt_sigprocmask, SIG_BLOCK, &block, 0, 8);
 	sys4(__NR_rt_sigaction, sig, &dfl, 0, 8);
@@ -78,7 +80,7 @@ static void die_of(struct agent_thread *t, agent_ucontext *uc, int sig, const ag
 static void default_action(struct agent_thread *t, agent_ucontext *uc, int sig,
 			   const agent_siginfo *info)
 {
-	if (sig_own_index(sig) >= 0)
+	if (sig_own_index(sig) >= 0 || core_wanted(sig))
 		die_of(t, uc, sig, info);
 	/*
 	 * Others are native when they have the default action: this one was

@@ -304,17 +304,3 @@ void sig_forked(struct agent_thread *t)
 	t->sigtable->shared.set = 0;
 	none_pending(t);
 }
-
-void sig_lend(struct agent_thread *kept, struct agent_thread *t)
-{
-	kept->pending = t->pending;
-	agent_memcpy(kept->arrived, t->arrived, sizeof(kept->arrived));
-	none_pending(t);
-}
-
-void sig_lent_back(struct agent_thread *t, struct agent_thread *kept)
-{
-	t->pending = kept->pending;
-	agent_memcpy(t->arrived, kept->arrived, sizeof(t->arrived));
-	t->sig_check = 1;
-}

@@ -5,7 +5,8 @@
  * Goal: a program cannot tell that the kernel's table holds the agent's handler.
  * The agent owns six signals (AGENT_SIGNALS): always caught, never blocked in
  * the kernel's mask.  Other signals are caught by the agent only while the
- * program has a handler for them; ignored and default ones stay native.
+ * program has a handler for them; ignored and default ones stay native, but those
+ * that dump core where enclaves are wanted in it (core.c).
  *
  * The virtual mask of a thread is the kernel's mask in the signal frame that is
  * being served, with the six replaced by thread->sigmask_own.  Masks are changed
@@ -56,6 +57,7 @@ static long kernel_action(int sig, const struct agent_sigaction *virtual)
 	struct agent_sigaction k = *virtual;
 
 	if (sig_own_index(sig) >= 0 ||
+	    (virtual->handler == (uint64_t)SIG_DFL && core_wanted(sig)) ||
 	    (virtual->handler != (uint64_t)SIG_DFL && virtual->handler != (uint64_t)SIG_IGN)) {
 		k.handler = (uint64_t)agent_signal_entry;
 		k.restorer = (uint64_t)agent_restorer;
@@ -94,6 +96,8 @@ void sig_init(uint64_t ignored_own)
 		} else if (sys4(__NR_rt_sigaction, sig, 0, &act, 8) == 0) {
 			/* exec leaves only default and ignored ones */
 			v->handler = act.handler;
+			if (core_wanted(sig))
+				kernel_action(sig, v);
 		}
 	}
 }

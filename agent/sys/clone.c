@@ -4,25 +4,36 @@
  *
  * The child may share the parent's memory and run on a stack of its own, so the
  * call cannot be made from a handler: nothing live may stay on a signal stack.
- * Instead the trapped context is moved to a clone slot in the head page:
+ * Instead the trapped context is moved to the clone place in the head page:
  *
- *	syscall		the program's own registers and arguments; allowed there
+ *	syscall		with the program's registers and arguments; allowed there
  *	hlt		both parent and child arrive here and trap
  *
  * and at the hlt each is sent to where the program's call would have returned.
- * Which slot it is says what is known of the call.  Asynchronous signals are
- * blocked from the trap to the hlt.
+ * Asynchronous signals are blocked from the trap to the hlt.
  *
- *	child		shares memory?	its block
- *	fork		no		the copy of the parent's
- *	thread		yes		new; the process' signal table
- *	vfork, spawn	yes		the parent's, lent: the kernel leaves the child the
- *					parent's signal stack, and sigreturn may not
- *					replace a stack that it stands on; a signal
- *					table of its own, for the kernel's is its own too
+ * There is one place for all, and nothing that threads share: any number of them may
+ * be in a call, and a vfork parent stays in it for as long as its child likes.  What
+ * each has to know at the hlt is in the block that its signal stack leads to, for a
+ * thread makes one call at a time:
  *
- * A vfork parent sleeps until its child has exec'ed or died.  What the block had
- * of the parent's waits in a second block, which also has the child's table.
+ *	child		its block
+ *	fork		the copy of the parent's, in memory of its own
+ *	thread		claimed and filled by the parent, whose thread->clone it is a copy of;
+ *			RBX leads to it, for the kernel leaves such a child no signal stack.
+ *			The process' signal table
+ *	vfork, spawn	the same; the kernel leaves it the parent's signal stack, which it
+ *			changes for that of its block before the hlt (head.S).  A signal table
+ *			of its own, as the kernel's is its own.  The parent, who sleeps until
+ *			it has exec'ed or died, gives the block back
+ *
+ * So each thread has one block, and each vfork child that has not exec'ed another one.
+ * Where there is none left, the call is EAGAIN, as where Linux has no thread left.
+ *
+ * Of a child in shared memory that is killed before it arrives nobody hears; its
+ * parent notes its number in the block, from which the block is found again to be free
+ * (thread.c).  The child may be through with the block by then, and another call have
+ * claimed it: so each call has a number of its own, thread->birth.
  */
 #include "../agent.h"
 
@@ -30,31 +41,36 @@
 #include <asm/unistd.h>
 #include <linux/sched.h>
 
-#define SLOTS_START ((uint64_t)PROTO_AGENT_BASE + PROTO_AGENT_CLONE_OFF)
-#define SYSCALL_LEN 2
-
-static struct agent_clone_slot *slot_alloc(uint32_t *index)
+/* CLONE_VM and CLONE_VFORK: the child has the parent's memory and signal stack */
+static bool is_vfork(uint64_t flags)
 {
-	uint32_t i;
-
-	for (;;) {
-		for (i = 0; i < PROTO_AGENT_CLONE_COUNT; i++) {
-			uint32_t zero = 0;
-
-			if (__atomic_compare_exchange_n(&PROC->clone[i].busy, &zero, 1, false,
-							__ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
-				*index = i;
-				return &PROC->clone[i];
-			}
-		}
-		sys0(__NR_sched_yield);
-	}
+	return (flags & (CLONE_VM | CLONE_VFORK)) == (CLONE_VM | CLONE_VFORK);
 }
 
-static uint64_t clone_flags(const agent_ucontext *uc)
+/*
+ * The kernel reads the arguments of clone3 from a copy, so that it sees the flags that
+ * are looked at here.  CLONE_CLEAR_SIGHAND it does not see: it would take the agent's
+ * handlers from the child, which could not even arrive.
+ */
+static uint64_t clone3_flags(struct agent_clone *c, agent_ucontext *uc)
 {
-	uint64_t flags = 0;
+	uint64_t size = uc_arg(uc, 1), flags = 0;
 
+	if (size < CLONE_ARGS_SIZE_VER0 || size > sizeof(c->args) ||
+	    !copy_in(c->args, uc_arg(uc, 0), size)) {
+		/* the kernel says what is wrong with it, or knows more than we do */
+		copy_in(&flags, uc_arg(uc, 0), sizeof(flags));
+		return flags;
+	}
+	UC_REGS(uc)->di = (uint64_t)c->args;
+	flags = c->args[0];
+	if (!(flags & CLONE_SIGHAND))
+		c->args[0] &= ~CLONE_CLEAR_SIGHAND;
+	return flags;
+}
+
+static uint64_t clone_flags(struct agent_clone *c, agent_ucontext *uc)
+{
 	switch (UC_REGS(uc)->ax) {
 	case __NR_fork:
 		return 0;
@@ -63,191 +79,178 @@ static uint64_t clone_flags(const agent_ucontext *uc)
 	case __NR_clone:
 		return uc_arg(uc, 0);
 	default:
-		/* clone3: the first field; unreadable = the kernel answers EFAULT */
-		copy_in(&flags, uc_arg(uc, 0), sizeof(flags));
-		return flags;
+		return clone3_flags(c, uc);
 	}
 }
 
-/*
- * CLONE_CLEAR_SIGHAND would take the agent's handlers from the child, which could
- * not even arrive: the kernel gets a copy without it, and the child does it.
- */
-static bool hide_clear(struct agent_clone_slot *slot, const agent_ucontext *uc)
+/* What a child in shared memory finds in its block: all that the kernel copies for it. */
+static void child_prepare(struct agent_thread *child, struct agent_thread *t)
 {
-	uint64_t size = uc_arg(uc, 1);
+	uint64_t flags = t->clone.flags, size;
 
-	if (UC_REGS(uc)->ax != __NR_clone3 || !(slot->flags & CLONE_CLEAR_SIGHAND) ||
-	    (slot->flags & CLONE_SIGHAND))
-		return false;
-	if (size < CLONE_ARGS_SIZE_VER0 || size > sizeof(slot->args) ||
-	    !copy_in(slot->args, uc_arg(uc, 0), size))
-		return false; /* the kernel says what is wrong with it */
-	slot->flags = slot->args[0];
-	slot->args[0] &= ~CLONE_CLEAR_SIGHAND;
-	return true;
+	child->clone = t->clone;
+	child->no_new_privs = t->no_new_privs;
+	child->seccomp = t->seccomp;
+	if (flags & CLONE_SIGHAND) {
+		child->sigtable = t->sigtable;
+	} else {
+		agent_lock(&t->sigtable->lock);
+		child->own_table = *t->sigtable;
+		agent_unlock(&t->sigtable->lock);
+		child->own_table.lock = 0;
+		child->own_table.shared.set = 0;
+		child->sigtable = &child->own_table;
+	}
+	if (is_vfork(flags)) {
+		child->vforked = 1;
+		child->altstack_sp = t->altstack_sp;
+		child->altstack_size = t->altstack_size;
+		child->altstack_flags = t->altstack_flags;
+		agent_thread_stack(child, &child->clone.stack[0], &size);
+		child->clone.stack[1] = 0;
+		child->clone.stack[2] = size;
+	}
 }
 
 void proc_do_clone(struct agent_thread *t, agent_ucontext *uc)
 {
 	struct sigcontext_64 *regs = UC_REGS(uc);
-	struct agent_clone_slot *slot;
-	uint32_t index;
+	struct agent_clone *c = &t->clone;
 
-	slot = slot_alloc(&index);
-	slot->flags = clone_flags(uc);
+	c->rip = regs->ip;
+	c->rflags = regs->flags;
+	c->rdi = regs->di;
+	c->rsi = regs->si;
+	c->rbx = regs->bx;
+	c->sigmask = sig_mask_of(t, uc);
+	c->birth = 0;
+	c->child = NULL;
+	c->flags = clone_flags(c, uc);
+	if (c->flags & CLONE_VM) {
+		c->child = agent_thread_claim();
+		if (!c->child) {
+			regs->ax = (uint64_t)-EAGAIN;
+			regs->di = c->rdi;
+			regs->cx = regs->ip;
+			regs->r11 = regs->flags;
+			return;
+		}
+		c->birth = (uint64_t)__atomic_add_fetch(&PROC->births, 1, __ATOMIC_RELAXED) << 32;
+		c->child->birth = c->birth;
+		child_prepare(c->child, t);
+	}
 	/* a vfork child cannot: its descriptors are its own */
-	if (PROC->inherited && (slot->flags & (CLONE_VM | CLONE_THREAD)) == CLONE_VM)
+	if (PROC->inherited && (c->flags & (CLONE_VM | CLONE_THREAD)) == CLONE_VM)
 		rpc_connect();
-	/* parent and child each drop one; without shared memory each has its own copy */
-	slot->refs = (slot->flags & CLONE_VM) ? 2 : 1;
-	slot->rip = regs->ip;
-	slot->sigmask = sig_mask_of(t, uc);
-	slot->parent = t;
-	slot->child = NULL;
-	slot->di = regs->di;
-	if (hide_clear(slot, uc))
-		regs->di = (uint64_t)slot->args;
-	regs->ip = SLOTS_START + (uint64_t)index * PROTO_AGENT_CLONE_SIZE;
+	regs->bx = (uint64_t)c->child;
+	regs->ip = (uint64_t)(is_vfork(c->flags) ? agent_vfork_call : agent_clone_call);
 	uc->uc_sigmask |= ASYNC_SIGNALS;
+	c->lifts = exec_lifts();
 }
 
-static void slot_put(struct agent_clone_slot *slot)
-{
-	if (__atomic_sub_fetch(&slot->refs, 1, __ATOMIC_ACQ_REL) == 0)
-		__atomic_store_n(&slot->busy, 0, __ATOMIC_RELEASE);
-}
-
-/* A process of its own: nothing of the parent's connection or locks. */
+/*
+ * A process of its own: nothing of the parent's connection or locks.  If it comes from a
+ * vfork child, the block and the signal table that were that one's are its own now.
+ */
 static void child_process(struct agent_thread *t, uint64_t flags)
 {
-	uint32_t i;
-
 	/* the agent's numbers are each process' own */
 	if (flags & CLONE_FILES)
 		sys1(__NR_unshare, CLONE_FILES);
 	PROC->pid = (uint32_t)sys0(__NR_getpid);
-	PROC->exec_users = 0;
+	exec_forked(t->clone.lifts);
 	PROC->ptracer = 0; /* Yama: a relation of the parent's */
 	t->guard_size = 0;
+	t->vforked = 0;
+	if (t->sigtable != &PROC->sigtable) {
+		PROC->sigtable = *t->sigtable;
+		t->sigtable = &PROC->sigtable;
+	}
 	sig_forked(t);
 	rpc_forked();
 	mem_forked();
-	for (i = 0; i < PROTO_AGENT_CLONE_COUNT; i++)
-		PROC->clone[i].busy = 0;
 	agent_threads_forked(t);
 }
 
-/* A child that shares memory: what it inherits of its parent. */
-static void child_shared(struct agent_clone_slot *slot, struct agent_thread *t)
+static void child_back(struct agent_thread *t, uint64_t flags)
 {
-	const struct agent_thread *parent = slot->parent;
-	struct agent_thread *tables = t;
-
-	t->no_new_privs = parent->no_new_privs;
-	t->seccomp = parent->seccomp;
-	if (slot->flags & CLONE_VFORK) {
-		struct agent_thread *kept = agent_thread_alloc();
-
-		kept->tid = t->tid; /* the parent's: not reaped while it lives */
-		kept->sigtable = t->sigtable;
-		kept->altstack_sp = t->altstack_sp;
-		kept->altstack_size = t->altstack_size;
-		kept->altstack_flags = t->altstack_flags;
-		kept->no_new_privs = t->no_new_privs;
-		kept->seccomp = t->seccomp;
-		sig_lend(kept, t);
-		t->tid = (uint32_t)sys0(__NR_gettid);
-		/* the kernel's part of the guard is not inherited (entry/guard.c) */
-		kept->guard_base = t->guard_base;
-		kept->guard_size = t->guard_size;
-		t->guard_size = 0;
-		slot->child = kept;
-		tables = kept;
-	}
-	if (!(slot->flags & CLONE_SIGHAND)) {
-		tables->own_table = *parent->sigtable;
-		tables->own_table.lock = 0;
-		tables->own_table.shared.set = 0;
-		t->sigtable = &tables->own_table;
-	} else {
-		t->sigtable = parent->sigtable;
-	}
+	if (flags & CLONE_CLEAR_SIGHAND)
+		sig_clear(t->sigtable);
+	if (!(flags & CLONE_VM))
+		child_process(t, flags);
+	else if (is_vfork(flags))
+		agent_thread_begin(t);
 }
 
-/* The vfork child is gone: the block is the parent's again. */
-static void parent_back(struct agent_clone_slot *slot, struct agent_thread *t)
+/* ret: the call's */
+static void parent_back(struct agent_clone *c, long ret)
 {
-	struct agent_thread *kept = slot->child;
+	struct agent_thread *child = c->child;
 
-	if (!kept)
+	if (!child)
 		return;
-	t->tid = kept->tid;
-	t->sigtable = kept->sigtable;
-	t->altstack_sp = kept->altstack_sp;
-	t->altstack_size = kept->altstack_size;
-	t->altstack_flags = kept->altstack_flags;
-	t->no_new_privs = kept->no_new_privs;
-	t->seccomp = kept->seccomp;
-	t->guard_base = kept->guard_base;
-	t->guard_size = kept->guard_size;
-	sig_lent_back(t, kept);
-	/* its exec ended in the window */
-	t->window.uc = NULL;
-	proc_exec_vforked(t);
-	agent_thread_free(kept);
+	if (is_vfork(c->flags)) {
+		proc_exec_vforked(child); /* its exec ended in the window */
+		enter_gone(child); /* it was killed inside */
+	}
+	if (is_vfork(c->flags) || is_error(ret))
+		agent_thread_free(child);
+	else
+		agent_thread_born(child, c->birth, (uint32_t)ret);
+}
+
+/* Where the call returns: both sides' registers, but RAX, as SYSCALL leaves them */
+static void go_on(struct agent_thread *t, agent_ucontext *uc)
+{
+	struct sigcontext_64 *regs = UC_REGS(uc);
+	const struct agent_clone *c = &t->clone;
+
+	regs->ip = c->rip;
+	regs->cx = c->rip;
+	regs->flags = c->rflags;
+	regs->r11 = c->rflags;
+	regs->di = c->rdi;
+	regs->si = c->rsi;
+	regs->bx = c->rbx;
+	sig_mask_set(t, uc, c->sigmask);
 }
 
 void proc_clone_refused(agent_ucontext *uc, struct agent_thread *t)
 {
-	struct sigcontext_64 *regs = UC_REGS(uc);
-	struct agent_clone_slot *slot =
-		&PROC->clone[(regs->ip - SLOTS_START) / PROTO_AGENT_CLONE_SIZE];
-
-	regs->ip = slot->rip;
-	regs->cx = slot->rip;
-	regs->di = slot->di;
-	sig_mask_set(t, uc, slot->sigmask);
-	__atomic_store_n(&slot->busy, 0, __ATOMIC_RELEASE);
+	parent_back(&t->clone, -ENOSYS);
+	go_on(t, uc);
 }
 
-bool proc_in_clone_slot(uint64_t rip)
+bool proc_in_clone(uint64_t rip)
 {
-	return rip - SLOTS_START < PROTO_AGENT_CLONE_COUNT * PROTO_AGENT_CLONE_SIZE;
+	return rip - ((uint64_t)PROTO_AGENT_BASE + PROTO_AGENT_CLONE_OFF) < PROTO_AGENT_CLONE_SIZE;
 }
 
-bool proc_clone_done(struct agent_thread **thread, agent_ucontext *uc)
+struct agent_thread *proc_clone_child(const agent_ucontext *uc)
+{
+	const struct sigcontext_64 *regs = (const struct sigcontext_64 *)&uc->uc_mcontext;
+
+	return regs->ip == (uint64_t)agent_clone_hlt && regs->ax == 0
+		       ? (struct agent_thread *)regs->bx
+		       : NULL;
+}
+
+bool proc_clone_done(struct agent_thread *t, agent_ucontext *uc)
 {
 	struct sigcontext_64 *regs = UC_REGS(uc);
-	uint64_t off = regs->ip - SLOTS_START;
-	struct agent_clone_slot *slot;
-	struct agent_thread *t = *thread;
 	bool child = regs->ax == 0;
 
-	if (!proc_in_clone_slot(regs->ip) || off % PROTO_AGENT_CLONE_SIZE != SYSCALL_LEN)
+	if (regs->ip != (uint64_t)agent_clone_hlt && regs->ip != (uint64_t)agent_vfork_hlt &&
+	    regs->ip != (uint64_t)agent_vfork_child_hlt)
 		return false;
-	slot = &PROC->clone[off / PROTO_AGENT_CLONE_SIZE];
-	if (!slot->busy)
-		agent_panic(AGENT_PANIC_CLONE, off);
-	if (child && (slot->flags & CLONE_VM))
-		child_shared(slot, t);
-	if (!child && (slot->flags & CLONE_VM))
-		parent_back(slot, t);
-	regs->ip = slot->rip;
-	regs->di = slot->di;
-	/* SYSCALL leaves them so; here they were the slot's */
-	regs->cx = slot->rip;
-	sig_mask_set(t, uc, slot->sigmask);
-	if (child && (slot->flags & CLONE_CLEAR_SIGHAND))
-		sig_clear(t->sigtable);
-	if (child && !(slot->flags & CLONE_VM)) {
-		child_process(t, slot->flags);
-	} else {
-		if ((is_error((long)regs->ax) || (!child && slot->flags & CLONE_VFORK)) &&
-		    slot->refs == 2)
-			slot_put(slot); /* there is no child (any more) to drop its own */
-		slot_put(slot);
-	}
-	*thread = t;
+	if (!t->clone.rip ||
+	    (regs->ip == (uint64_t)agent_vfork_child_hlt && (uint64_t)t != regs->bx))
+		agent_panic(AGENT_PANIC_CLONE, regs->ip);
+	if (!child)
+		parent_back(&t->clone, (long)regs->ax);
+	go_on(t, uc);
+	if (child)
+		child_back(t, t->clone.flags);
+	t->clone.rip = 0;
 	return true;
 }

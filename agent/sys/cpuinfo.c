@@ -8,6 +8,8 @@
 #include "../agent.h"
 
 #include <asm/unistd.h>
+#include <linux/fcntl.h>
+#include <linux/resource.h>
 
 #define KEY_MAX 24
 
@@ -65,7 +67,7 @@ static void put_number(struct out *o, uint64_t v)
 /* What becomes of a line */
 enum edit {
 	PASS,
-	ADD_FLAGS, /* " sgx sgx_lc" at its end */
+	ADD_FLAGS, /* " sgx", " sgx_lc" at its end, as CPUID has them */
 	VENDOR, /* another value: */
 	FAMILY,
 	MODEL,
@@ -92,17 +94,21 @@ static enum edit edit_of(const char *line, uint32_t length)
 	static const struct {
 		char key[12];
 		uint8_t edit;
-		uint8_t vendor; /* where the processor is shown as another maker's */
+		uint32_t where; /* CPU_VIEW_*, one of which the view has; 0: always */
 	} table[] = {
-		{"flags", ADD_FLAGS, 0},   {"cpuid level", LEVEL, 0}, {"vendor_id", VENDOR, 1},
-		{"cpu family", FAMILY, 1}, {"model", MODEL, 1},	      {"model name", MODEL_NAME, 1},
-		{"stepping", STEPPING, 1},
+		{"flags", ADD_FLAGS, 0},
+		{"cpuid level", LEVEL, 0},
+		{"vendor_id", VENDOR, CPU_VIEW_INTEL},
+		{"model name", MODEL_NAME, CPU_VIEW_INTEL},
+		{"cpu family", FAMILY, CPU_VIEW_SIGNATURE},
+		{"model", MODEL, CPU_VIEW_SIGNATURE},
+		{"stepping", STEPPING, CPU_VIEW_SIGNATURE},
 	};
-	bool intel = cpuid_view()->flags & CPU_VIEW_INTEL;
-	uint32_t i;
+	uint32_t flags = cpuid_view()->flags, i;
 
 	for (i = 0; i < ARRAY_SIZE(table); i++)
-		if (is_key(line, length, table[i].key) && (intel || !table[i].vendor))
+		if (is_key(line, length, table[i].key) &&
+		    (!table[i].where || (flags & table[i].where)))
 			return (enum edit)table[i].edit;
 	return PASS;
 }
@@ -152,7 +158,28 @@ static void put_value(struct out *o, enum edit edit)
 	}
 }
 
-long cpuinfo_copy(int from, int to)
+static void put_flags(struct out *o)
+{
+	const struct cpu_cpuid_view *v = cpuid_view();
+
+	if (v->features_ebx & SGX_CPUID_7_EBX_SGX)
+		put_text(o, " sgx");
+	/* Linux clears its flag where the firmware has locked it, whatever CPUID says. */
+	if ((v->features_ecx & SGX_CPUID_7_ECX_SGX_LC) &&
+	    !(AGENT_PARAMS->files.flags & PROTO_FILES_LOCKED))
+		put_text(o, " sgx_lc");
+}
+
+/* No copy can be made: @to becomes the kernel's own file. */
+static long show_original(int from, int to)
+{
+	long flags = sys3(__NR_fcntl, to, F_GETFD, 0);
+	long ret = sys3(__NR_dup3, from, to, flags > 0 && flags & FD_CLOEXEC ? O_CLOEXEC : 0);
+
+	return MIN(ret, 0);
+}
+
+static long edit_copy(int from, int to)
 {
 	struct out o = {.fd = to};
 	enum edit edit = PASS;
@@ -182,7 +209,7 @@ long cpuinfo_copy(int from, int to)
 			}
 			if (c == '\n') {
 				if (edit == ADD_FLAGS)
-					put_text(&o, " sgx sgx_lc");
+					put_flags(&o);
 				put_char(&o, '\n');
 				edit = PASS;
 				in_key = true;
@@ -199,11 +226,24 @@ long cpuinfo_copy(int from, int to)
 	return o.ret ? o.ret : MIN(n, 0);
 }
 
+long cpuinfo_copy(int from, int to)
+{
+	struct rlimit old;
+	long ret;
+
+	if (!limit_files_lift(&old))
+		return show_original(from, to);
+	ret = edit_copy(from, to);
+	limit_files_back(&old);
+	return ret;
+}
+
 /* All of the EPC: the sections that CPUID 12H lists */
 long cpuinfo_epc_size(int to)
 {
 	struct out o = {.fd = to};
 	struct cpu_cpuid r;
+	struct rlimit old;
 	uint64_t total = 0;
 	uint32_t sub;
 
@@ -213,8 +253,11 @@ long cpuinfo_epc_size(int to)
 			break;
 		total += (r.ecx & 0xfffff000u) | ((uint64_t)(r.edx & 0xfffffu) << 32);
 	}
+	if (!limit_files_lift(&old))
+		return -EFBIG;
 	put_number(&o, total);
 	put_char(&o, '\n');
 	flush(&o);
+	limit_files_back(&old);
 	return o.ret;
 }

@@ -4,22 +4,25 @@
  *
  * An SGX descriptor is a memfd, recognised by its device and inode: dup, fcntl,
  * SCM_RIGHTS and inheritance need no help.  All memfds of the system share one
- * st_dev, so ordinary files cost no call to the daemon.
+ * st_dev, so ordinary files cost no call to the daemon.  The number gives no right to an
+ * enclave: one that is not known here yet is shown to the daemon, once.
  *
  * An ioctl is pushed: everything that the driver may want to read of the caller
  * is fetched here first (an unreadable piece is marked, not an error yet: the
  * order of checks is the driver's), so that the daemon never waits for a client.
  */
 #include "../agent.h"
+#include "../explain/text.h"
 
 #include <asm/sgx.h>
+#include <sgx/driver.h>
 #include <asm/stat.h>
 #include <asm/unistd.h>
 #include <linux/fcntl.h>
 
 /* The first piece of an ADD_PAGES of more than one */
-#define FIRST_PAGES 16u
-#define USER_END    (1ull << 47)
+#define FIRST_PAGES    16u
+#define ADD_PAGES_NAME "SGX_IOC_ENCLAVE_ADD_PAGES"
 
 static bool fd_stat(int fd, struct stat *st)
 {
@@ -42,11 +45,25 @@ uint64_t dev_of_memfds(void)
 	return PROC->memfd_dev;
 }
 
+/* Show the daemon that this process has it, or end that: PROTO_OP_LOOKUP. */
+static bool show(int fd, short type)
+{
+	struct flock lock = {
+		.l_type = type,
+		.l_whence = 0, /* SEEK_SET */
+		.l_start = (long)AGENT_CHANNEL->shown_at,
+		.l_len = 1,
+	};
+
+	return sys3(__NR_fcntl, fd, F_OFD_SETLK, &lock) == 0;
+}
+
 int dev_of_fd(int fd, uint64_t *id)
 {
 	struct proto_slot *slot;
 	struct stat st;
 	int kind = PROTO_DEV_NONE;
+	bool shown;
 
 	*id = 0;
 	if (fd < 0 || !fd_stat(fd, &st) || st.st_dev != dev_of_memfds())
@@ -59,9 +76,13 @@ int dev_of_fd(int fd, uint64_t *id)
 		return PROTO_DEV_NONE;
 	slot->a0 = st.st_dev;
 	slot->a1 = st.st_ino;
+	/* the program's own files are not locked: it might meet that lock */
+	shown = path_may_be_enclave(fd) && show(fd, F_WRLCK);
 	if (rpc_call(slot) >= 0)
 		kind = (int)slot->r0;
 	rpc_end(slot);
+	if (shown)
+		show(fd, F_UNLCK);
 	return kind;
 }
 
@@ -134,6 +155,9 @@ static void fetch_pages(struct proto_slot *slot, uint32_t bulk, uint64_t uaddr, 
 struct adding {
 	uint64_t id, arg;
 	struct sgx_enclave_add_pages add; /* the caller's */
+	struct sgx_secinfo_arch secinfo; /* the caller's, where a stream is asked for */
+	uint32_t stream; /* its number + 1, 0: none; see sys/stream.c */
+	bool opened; /* the answer has opened it */
 	bool readable;
 	uint64_t done, left; /* of it; at the current piece's start */
 };
@@ -156,6 +180,7 @@ static void fetch_piece(struct adding *a, struct piece *p, uint64_t at, bool wai
 		wait ? rpc_begin(PROTO_OP_IOCTL, a->id) : rpc_try_begin(PROTO_OP_IOCTL, a->id);
 	uint64_t most = !done && pages > PROTO_BULK_PAGES ? FIRST_PAGES : PROTO_BULK_PAGES;
 	struct sgx_enclave_add_pages *piece;
+	const void *secinfo;
 	uint32_t bulk;
 
 	p->slot = slot;
@@ -166,6 +191,7 @@ static void fetch_piece(struct adding *a, struct piece *p, uint64_t at, bool wai
 	slot->a0 = SGX_IOC_ENCLAVE_ADD_PAGES;
 	slot->a1 = a->arg;
 	slot->a2 = (done ? 0 : PROTO_IOCTL_FIRST) | (p->last ? PROTO_IOCTL_LAST : 0);
+	slot->a3 = a->stream;
 	piece = (struct sgx_enclave_add_pages *)fetch(slot, a->arg, sizeof(a->add));
 	if (!a->readable || !piece)
 		return;
@@ -173,7 +199,9 @@ static void fetch_piece(struct adding *a, struct piece *p, uint64_t at, bool wai
 	piece->src += done;
 	piece->offset += done;
 	piece->length -= done;
-	fetch(slot, a->add.secinfo, sizeof(struct sgx_secinfo_arch));
+	secinfo = fetch(slot, a->add.secinfo, sizeof(a->secinfo));
+	if (secinfo && a->stream)
+		agent_memcpy(&a->secinfo, secinfo, sizeof(a->secinfo));
 	if (!p->pages)
 		return;
 	if (rpc_bulk_claim(slot, &bulk, wait)) {
@@ -198,65 +226,124 @@ static void end_piece(struct piece *p)
  * ADD_PAGES in pieces of a bulk area: each is the caller's struct with src,
  * offset and length moved on; the struct's count is the sum.
  */
-static long add_pages(agent_ucontext *uc, uint64_t id, uint64_t arg)
+static long add_in_pieces(agent_ucontext *uc, struct adding *a)
 {
-	struct adding a = {.id = id, .arg = arg};
 	struct piece p, next;
 	bool stored = false;
 	long ret;
 
-	a.readable = copy_in(&a.add, arg, sizeof(a.add));
-	a.left = a.readable ? a.add.length : 0;
-	for (fetch_piece(&a, &p, 0, true);; p = next) {
+	a->left = a->readable ? a->add.length : 0;
+	for (fetch_piece(a, &p, 0, true);; p = next) {
 		uint64_t count = 0, size = (uint64_t)p.pages * SGX_PAGE_SIZE;
 		bool signal;
 
-		if (!p.slot)
+		if (!p.slot) {
+			explain_rule(WHY_MACHINE_LOST, 0, 0, ADD_PAGES_NAME);
 			return -EIO;
+		}
 		/*
 		 * A signal stops it between two pages.  With one page alone it may
 		 * as well have come a moment later.
 		 */
-		signal = a.left > SGX_PAGE_SIZE && signal_is_pending(uc);
+		signal = a->left > SGX_PAGE_SIZE && signal_is_pending(uc);
 		if (signal)
 			p.slot->a2 |= PROTO_IOCTL_SIGNAL;
 		rpc_post(p.slot);
 		next.slot = NULL;
 		if (!p.last && !signal && !p.slot->src_status)
-			fetch_piece(&a, &next, size, false);
+			fetch_piece(a, &next, size, false);
 		ret = rpc_wait(p.slot);
 		if (!rpc_lost()) {
 			count = p.slot->r0;
 			stored |= p.slot->writeback != 0;
+			a->opened = ret == 0 && a->stream && p.slot->r1;
+			if (ret < 0)
+				explain_slot(p.slot, ADD_PAGES_NAME);
 		}
 		end_piece(&p);
-		a.done += count;
-		a.left -= MIN(a.left, count);
+		a->done += count;
+		a->left -= MIN(a->left, count);
 		/* an error, the end, a signal, or a page that could not be had */
 		if (ret != 0 || p.last || signal || count < size)
 			break;
 		if (!next.slot)
-			fetch_piece(&a, &next, 0, true);
+			fetch_piece(a, &next, 0, true);
 	}
 	end_piece(&next);
-	if (stored || a.done) {
-		a.add.count = a.done;
-		if (!copy_out(arg, &a.add, sizeof(a.add)))
+	if (stored || a->done) {
+		a->add.count = a->done;
+		if (!copy_out(a->arg, &a->add, sizeof(a->add))) {
+			explain_rule(WHY_WRITE_BACK, a->arg, 0, ADD_PAGES_NAME);
 			return -EFAULT;
+		}
 	}
-	return ret == -512 && a.done ? 0 : ret;
+	return ret == -512 && a->done ? 0 : ret;
+}
+
+/* e: what this process knows of the enclave, its ioctl place held; NULL: nothing yet. */
+static long add_pages(agent_ucontext *uc, struct agent_encl *e, uint64_t id, uint64_t arg)
+{
+	struct adding a = {.id = id, .arg = arg};
+	long ret;
+
+	a.readable = copy_in(&a.add, arg, sizeof(a.add));
+	if (!e || !a.readable)
+		return add_in_pieces(uc, &a);
+	if (stream_post(e, &a.add)) {
+		a.add.count = SGX_PAGE_SIZE;
+		if (copy_out(arg, &a.add, sizeof(a.add)))
+			return 0;
+		explain_rule(WHY_WRITE_BACK, arg, 0, ADD_PAGES_NAME);
+		return -EFAULT;
+	}
+	a.stream = stream_wanted(e, &a.add);
+	ret = add_in_pieces(uc, &a);
+	stream_answered(e, &a.add, a.done, a.opened ? &a.secinfo : NULL);
+	return ret;
+}
+
+/*
+ * An argument of zeros asks whether there is such an ioctl: Intel's loader does so for
+ * SGX2, and goes on with any answer.  Unasked, nothing is said of the refusal.
+ */
+static bool is_probe(const void *arg, uint32_t size)
+{
+	const uint8_t *bytes = arg;
+	uint32_t i;
+
+	for (i = 0; bytes && i < size; i++)
+		if (bytes[i])
+			return false;
+	return bytes;
+}
+
+/* Of the drivers before Linux 5.11: the structure, the SECINFO, one page */
+static void fetch_add_page(struct proto_slot *slot, uint64_t arg)
+{
+	struct sgx_v22_add_page add;
+	const void *p = fetch(slot, arg, sizeof(add));
+
+	if (!p)
+		return;
+	agent_memcpy(&add, p, sizeof(add));
+	fetch(slot, add.secinfo, sizeof(struct sgx_secinfo_arch));
+	fetch(slot, add.src, SGX_PAGE_SIZE);
 }
 
 static long other_ioctl(agent_ucontext *uc, int fd, uint64_t id, uint32_t cmd, uint64_t arg)
 {
 	struct proto_slot *slot = rpc_begin(PROTO_OP_IOCTL, id);
 	struct agent_encl *e;
-	const void *p;
+	uint32_t size = (cmd >> 16) & 0x3fff;
 	uint64_t inner, unused;
+	bool probe = false;
+	const void *p;
 	long ret;
 
-	if (!slot)
+	if (!slot) {
+		explain_rule(WHY_MACHINE_LOST, 0, 0, why_ioctl_name(cmd));
 		return -EIO;
+	}
 	slot->a0 = cmd;
 	slot->a1 = arg;
 	slot->a2 = PROTO_IOCTL_FIRST | PROTO_IOCTL_LAST;
@@ -275,6 +362,9 @@ static long other_ioctl(agent_ucontext *uc, int fd, uint64_t id, uint32_t cmd, u
 			fetch(slot, inner, sizeof(struct sgx_sigstruct_arch));
 		}
 		break;
+	case SGX_V22_ADD_PAGE:
+		fetch_add_page(slot, arg);
+		break;
 	case SGX_IOC_ENCLAVE_PROVISION:
 		p = fetch(slot, arg, sizeof(struct sgx_enclave_provision));
 		if (p) {
@@ -286,17 +376,23 @@ static long other_ioctl(agent_ucontext *uc, int fd, uint64_t id, uint32_t cmd, u
 		break;
 	default:
 		/* the largest argument there is: the driver reads what it wants of it */
-		if (((cmd >> 16) & 0x3fff) <= 64)
-			fetch(slot, arg, (cmd >> 16) & 0x3fff);
+		if (size <= 64) {
+			p = fetch(slot, arg, size);
+			probe = is_probe(p, size);
+		}
 		break;
 	}
 	if (signal_is_pending(uc))
 		slot->a2 |= PROTO_IOCTL_SIGNAL;
 	ret = rpc_call(slot);
+	if (rpc_lost())
+		explain_rule(WHY_MACHINE_LOST, 0, 0, why_ioctl_name(cmd));
+	else if (ret && (!probe || PROC->explain))
+		explain_slot(slot, why_ioctl_name(cmd));
 	if (!rpc_lost())
 		ret = write_back(slot, ret);
 	rpc_end(slot);
-	if (ret < 0)
+	if (ret)
 		return ret;
 	if (cmd == SGX_IOC_ENCLAVE_CREATE) {
 		e = encl_attach(id, true);
@@ -310,20 +406,47 @@ static long other_ioctl(agent_ucontext *uc, int fd, uint64_t id, uint32_t cmd, u
 	return ret;
 }
 
+static long enclave_ioctl(agent_ucontext *uc, int fd, uint64_t id)
+{
+	uint32_t cmd = (uint32_t)uc_arg(uc, 1);
+	uint64_t arg = uc_arg(uc, 2);
+	struct agent_encl *e = encl_by_id(id);
+	long ret;
+
+	/*
+	 * Linux: a second ioctl on an enclave is EBUSY at once.  Other processes, and
+	 * enclaves that are not known here yet, meet that in the daemon.
+	 */
+	if (e && !encl_ioctl_begin(e)) {
+		explain_rule(WHY_IOCTL_BUSY, 0, 0, why_ioctl_name(cmd));
+		return -EBUSY;
+	}
+	if (e && e->id != id) {
+		encl_ioctl_end(e);
+		e = NULL;
+	}
+	if (cmd == SGX_IOC_ENCLAVE_ADD_PAGES) {
+		ret = add_pages(uc, e, id, arg);
+	} else {
+		if (e)
+			stream_forget(e);
+		ret = other_ioctl(uc, fd, id, cmd, arg);
+	}
+	if (e)
+		encl_ioctl_end(e);
+	return ret;
+}
+
 long dev_do_ioctl(struct agent_thread *t, agent_ucontext *uc, bool *done)
 {
 	int fd = (int)uc_arg(uc, 0);
-	uint32_t cmd = (uint32_t)uc_arg(uc, 1);
-	uint64_t arg = uc_arg(uc, 2), id;
+	uint64_t id;
 	long ret;
 
 	*done = true;
 	switch (dev_of_fd(fd, &id)) {
 	case PROTO_DEV_ENCLAVE:
-		if (cmd == SGX_IOC_ENCLAVE_ADD_PAGES)
-			ret = add_pages(uc, id, arg);
-		else
-			ret = other_ioctl(uc, fd, id, cmd, arg);
+		ret = enclave_ioctl(uc, fd, id);
 		/* ERESTARTSYS: with a handler that restarts, the call is made again */
 		if (ret == -512) {
 			UC_REGS(uc)->ip -= 2;

@@ -1,207 +1,27 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Paths that the machine answers: the device files, and what tools look at to
- * find SGX (find.c).  Everything else goes to the kernel as it is.
+ * stat, access, readlink and xattrs of the files that the machine answers.
+ *
+ * As for open: a path of ours is answered, any other call is made; where the kernel
+ * finds nothing, the path may be a link to a file of ours, and where it finds a
+ * memfd, that may be one of our descriptors.
  */
 #include "path.h"
 
-#include <linux/fcntl.h>
-#include <asm/stat.h>
 #include <asm/unistd.h>
-#include <linux/memfd.h>
-#include <linux/openat2.h>
+#include <linux/fcntl.h>
 #include <linux/stat.h>
 
-#define MISC_MAJOR	10
-#define ENCLAVE_MINOR	125
-#define PROVISION_MINOR 126
-#define X_OK		1
-
-static long open_device(enum answer a, uint64_t flags)
-{
-	struct proto_slot *slot;
-	int fd;
-	long ret;
-
-	if (a == ANSWER_NOTDIR || (flags & O_DIRECTORY))
-		return -ENOTDIR;
-	/* with O_PATH the others mean nothing */
-	if (!(flags & O_PATH) && (flags & O_CREAT) && (flags & O_EXCL))
-		return -EEXIST;
-	slot = rpc_begin(PROTO_OP_OPEN, 0);
-	if (!slot)
-		return -ENODEV;
-	slot->a0 = a == ANSWER_ENCLAVE ? PROTO_DEV_ENCLAVE : PROTO_DEV_PROVISION;
-	slot->a1 = flags;
-	ret = rpc_call_fd(slot, &fd, (flags & O_CLOEXEC) != 0);
-	rpc_end(slot);
-	if (ret < 0)
-		return ret;
-	return fd;
-}
-
-static long open_text(enum answer a, uint64_t flags)
-{
-	long fd, from, ret;
-
-	if ((flags & O_ACCMODE) != O_RDONLY)
-		return -EACCES;
-	fd = sys2(__NR_memfd_create, a == ANSWER_CPUINFO ? CPUINFO_PATH : "sgx_total_bytes",
-		  (flags & O_CLOEXEC) ? MFD_CLOEXEC : 0);
-	if (fd < 0)
-		return fd;
-	if (a == ANSWER_EPC_SIZE) {
-		ret = cpuinfo_epc_size((int)fd);
-	} else {
-		from = sys4(__NR_openat, AT_FDCWD, CPUINFO_PATH, O_RDONLY | O_CLOEXEC, 0);
-		ret = from;
-		if (from >= 0) {
-			ret = cpuinfo_copy((int)from, (int)fd);
-			sys1(__NR_close, from);
-		}
-	}
-	if (ret >= 0)
-		ret = sys3(__NR_lseek, fd, 0, 0);
-	if (ret < 0) {
-		sys1(__NR_close, fd);
-		return ret;
-	}
-	return fd;
-}
-
-/* What a device file says to the arguments of openat2 that others do not have */
-static long check_how(agent_ucontext *uc, struct open_how *how)
-{
-	uint64_t size = uc_arg(uc, 3);
-
-	if (size < sizeof(*how))
-		return -EINVAL;
-	if (!copy_in(how, uc_arg(uc, 2), sizeof(*how)))
-		return -EFAULT;
-	return how->mode && !(how->flags & O_CREAT) ? -EINVAL : 0;
-}
-
-/* open, openat, openat2, creat.  *done: answered. */
-long path_do_open(struct agent_thread *t, agent_ucontext *uc, bool *done)
-{
-	struct lookup at = {.dirfd = AT_FDCWD};
-	struct open_how how = {0};
-	uint64_t path;
-	enum answer a;
-
-	*done = false;
-	switch (UC_REGS(uc)->ax) {
-	case __NR_open:
-		path = uc_arg(uc, 0);
-		how.flags = uc_arg(uc, 1);
-		break;
-	case __NR_creat:
-		path = uc_arg(uc, 0);
-		how.flags = O_CREAT | O_WRONLY | O_TRUNC;
-		break;
-	case __NR_openat:
-		at.dirfd = (int)uc_arg(uc, 0);
-		path = uc_arg(uc, 1);
-		how.flags = uc_arg(uc, 2);
-		break;
-	default:
-		at.dirfd = (int)uc_arg(uc, 0);
-		path = uc_arg(uc, 1);
-		if (check_how(uc, &how) < 0)
-			return 0;
-		at.resolve = how.resolve;
-		break;
-	}
-	at.nofollow = how.flags & O_NOFOLLOW;
-	a = path_find(&at, path);
-	*done = true;
-	switch (a) {
-	case ANSWER_ENCLAVE:
-	case ANSWER_PROVISION:
-	case ANSWER_NOTDIR:
-		mem_filter_stage2();
-		return open_device(a, how.flags);
-	case ANSWER_CPUINFO:
-	case ANSWER_EPC_SIZE:
-		return open_text(a, how.flags);
-	default:
-		*done = false;
-		return 0;
-	}
-}
-
-static void fill_stat(enum answer a, uint32_t *mode, uint32_t *minor, uint64_t *ino)
-{
-	*minor = 0;
-	*ino = 0x5367780 + (uint64_t)a;
-	if (a == ANSWER_ENCLAVE || a == ANSWER_PROVISION) {
-		*mode = S_IFCHR | 0666;
-		*minor = a == ANSWER_ENCLAVE ? ENCLAVE_MINOR : PROVISION_MINOR;
-	} else {
-		*mode = S_IFREG | 0444;
-	}
-}
-
-static long answer_stat(enum answer a, uint64_t buf)
-{
-	struct stat st;
-	uint32_t mode, minor;
-	uint64_t ino;
-
-	fill_stat(a, &mode, &minor, &ino);
-	agent_memset(&st, 0, sizeof(st));
-	st.st_dev = 5;
-	st.st_ino = ino;
-	st.st_mode = mode;
-	st.st_nlink = 1;
-	st.st_blksize = SGX_PAGE_SIZE;
-	st.st_rdev = minor ? (MISC_MAJOR << 8 | minor) : 0;
-	return copy_out(buf, &st, sizeof(st)) ? 0 : -EFAULT;
-}
-
-static long answer_statx(enum answer a, uint64_t buf)
-{
-	struct statx st;
-	uint32_t mode, minor;
-	uint64_t ino;
-
-	fill_stat(a, &mode, &minor, &ino);
-	agent_memset(&st, 0, sizeof(st));
-	st.stx_mask = STATX_BASIC_STATS;
-	st.stx_blksize = SGX_PAGE_SIZE;
-	st.stx_nlink = 1;
-	st.stx_mode = (uint16_t)mode;
-	st.stx_ino = ino;
-	st.stx_rdev_major = minor ? MISC_MAJOR : 0;
-	st.stx_rdev_minor = minor;
-	st.stx_dev_minor = 5;
-	return copy_out(buf, &st, sizeof(st)) ? 0 : -EFAULT;
-}
-
-static long answer_access(enum answer a, uint64_t mode)
-{
-	if (mode & X_OK)
-		return -EACCES;
-	if ((mode & 2) && a != ANSWER_ENCLAVE && a != ANSWER_PROVISION)
-		return -EACCES;
-	return 0;
-}
-
-/* fstat by number, or by an empty path: an SGX descriptor is a character device */
-static enum answer answer_of_fd(int fd)
-{
-	uint64_t id;
-
-	switch (dev_of_fd(fd, &id)) {
-	case PROTO_DEV_ENCLAVE:
-	case PROTO_DEV_NODE:
-		return ANSWER_ENCLAVE;
-	case PROTO_DEV_PROVISION:
-		return ANSWER_PROVISION;
-	default:
-		return ANSWER_NONE;
-	}
-}
+/* A call, as far as it names a file */
+struct call {
+	bool by_fd; /* dirfd of at is the file */
+	uint64_t path; /* else */
+	uint64_t stat, statx; /* address of its answer; 0: it has none of that kind */
+	uint32_t access; /* MAY_* that access asks for */
+	bool is_access, is_link, is_xattr, is_list;
+	uint64_t link, link_size; /* readlink: where its answer goes, and the room there */
+	bool real; /* access: by the real ids */
+};
 
 static bool empty_path(uint64_t uaddr)
 {
@@ -210,43 +30,166 @@ static bool empty_path(uint64_t uaddr)
 	return !uaddr || (copy_in(&c, uaddr, 1) && !c);
 }
 
-/* The answer that a call asks for: by descriptor, or by path */
-static enum answer answer_of(agent_ucontext *uc)
+static void at_path(agent_ucontext *uc, struct call *c, struct lookup *at, uint64_t flags)
 {
-	uint64_t nr = UC_REGS(uc)->ax, flags = 0;
-	struct lookup at = {.dirfd = AT_FDCWD};
+	at->dirfd = (int)uc_arg(uc, 0);
+	c->path = uc_arg(uc, 1);
+	c->by_fd = (flags & AT_EMPTY_PATH) && empty_path(c->path);
+	at->nofollow = flags & AT_SYMLINK_NOFOLLOW;
+}
 
-	switch (nr) {
+/* readlink's: the buffer is argument number i.  A size that is negative is none. */
+static void link_buffer(agent_ucontext *uc, struct call *c, int i)
+{
+	int32_t size = (int32_t)uc_arg(uc, i + 1);
+
+	c->is_link = true;
+	c->link = uc_arg(uc, i);
+	c->link_size = size > 0 ? (uint64_t)size : 0;
+}
+
+static void decode(agent_ucontext *uc, struct call *c, struct lookup *at)
+{
+	path_init(at, AT_FDCWD);
+	agent_memset(c, 0, sizeof(*c));
+	c->path = uc_arg(uc, 0);
+	switch (UC_REGS(uc)->ax) {
 	case __NR_fstat:
-		return answer_of_fd((int)uc_arg(uc, 0));
+		at->dirfd = (int)uc_arg(uc, 0);
+		c->by_fd = true;
+		c->stat = uc_arg(uc, 1);
+		break;
 	case __NR_lstat:
-	case __NR_readlink:
-	case __NR_lgetxattr:
-	case __NR_llistxattr:
-		at.nofollow = true;
+	case __NR_stat:
+		at->nofollow = UC_REGS(uc)->ax == __NR_lstat;
+		c->stat = uc_arg(uc, 1);
 		break;
 	case __NR_newfstatat:
-	case __NR_faccessat2:
-		flags = uc_arg(uc, 3);
+		at_path(uc, c, at, uc_arg(uc, 3));
+		c->stat = uc_arg(uc, 2);
 		break;
 	case __NR_statx:
-		flags = uc_arg(uc, 2);
+		at_path(uc, c, at, uc_arg(uc, 2));
+		c->statx = uc_arg(uc, 4);
 		break;
-	case __NR_readlinkat:
-		flags = AT_SYMLINK_NOFOLLOW;
+	case __NR_access:
+		c->is_access = c->real = true;
+		c->access = (uint32_t)uc_arg(uc, 1);
 		break;
 	case __NR_faccessat:
+		at_path(uc, c, at, 0);
+		c->is_access = c->real = true;
+		c->access = (uint32_t)uc_arg(uc, 2);
+		break;
+	case __NR_faccessat2:
+		at_path(uc, c, at, uc_arg(uc, 3));
+		c->is_access = true;
+		c->real = !(uc_arg(uc, 3) & AT_EACCESS);
+		c->access = (uint32_t)uc_arg(uc, 2);
+		break;
+	case __NR_readlink:
+		at->nofollow = true;
+		link_buffer(uc, c, 1);
+		break;
+	case __NR_readlinkat:
+		at_path(uc, c, at, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH);
+		link_buffer(uc, c, 2);
+		break;
+	case __NR_lgetxattr:
+	case __NR_getxattr:
+		at->nofollow = UC_REGS(uc)->ax == __NR_lgetxattr;
+		c->is_xattr = true;
 		break;
 	default:
-		return path_find(&at, uc_arg(uc, 0));
+		at->nofollow = UC_REGS(uc)->ax == __NR_llistxattr;
+		c->is_list = true;
+		break;
 	}
-	if (at.nofollow)
-		return path_find(&at, uc_arg(uc, 0));
-	if ((flags & AT_EMPTY_PATH) && empty_path(uc_arg(uc, 1)))
-		return answer_of_fd((int)uc_arg(uc, 0));
-	at.dirfd = (int)uc_arg(uc, 0);
-	at.nofollow = flags & AT_SYMLINK_NOFOLLOW;
-	return path_find(&at, uc_arg(uc, 1));
+}
+
+/* readlink of a link of ours */
+static long answer_link(const struct call *c, enum answer a)
+{
+	const char *text = path_link_text(a);
+	uint64_t n = MIN(agent_strlen(text), c->link_size);
+
+	if (!c->link_size)
+		return -EINVAL;
+	return copy_out(c->link, text, n) ? (long)n : -EFAULT;
+}
+
+static long answer(const struct call *c, enum answer a, const struct stat *dir)
+{
+	struct stat st;
+
+	mem_filter_stage2();
+	if (a == ANSWER_NOTDIR)
+		return -ENOTDIR;
+	if (a == ANSWER_NOENT)
+		return -ENOENT;
+	if (a == ANSWER_DEV || a == ANSWER_NODE)
+		st = *dir;
+	else
+		attr_stat(a, dir, &st);
+	if (c->stat)
+		return attr_answer_stat(&st, c->stat);
+	if (c->statx)
+		return attr_answer_statx(&st, c->statx);
+	if (c->is_access) {
+		if (c->access & ~7u)
+			return -EINVAL;
+		return !c->access || attr_may(&st, c->access, c->real) ? 0 : -EACCES;
+	}
+	if (c->is_xattr)
+		return -ENODATA;
+	if (c->is_list)
+		return 0;
+	if (path_is_link(a))
+		return answer_link(c, a);
+	return c->by_fd ? -ENOENT : -EINVAL;
+}
+
+/* Has stat found a memfd?  Of the kernel's answer, in the program's memory */
+static bool found_memfd(const struct call *c)
+{
+	uint64_t dev = dev_of_memfds();
+	uint32_t number[2];
+
+	if (c->stat)
+		return copy_in(&number, c->stat, 8) &&
+		       (number[0] | (uint64_t)number[1] << 32) == dev;
+	return c->statx && copy_in(number, c->statx + offsetof(struct statx, stx_dev_major), 8) &&
+	       number[0] == (dev >> 8 & 0xfff) &&
+	       number[1] == ((dev & 0xff) | (dev >> 12 & 0xfff00));
+}
+
+/* The kernel has answered for a memfd: one of our descriptors is another file on Linux. */
+static long answer_memfd(agent_ucontext *uc, const struct call *c, const struct lookup *at,
+			 long ret)
+{
+	long fd = at->dirfd;
+	struct stat dir;
+	enum answer a;
+
+	if (!c->by_fd)
+		fd = sys4(__NR_openat, at->dirfd, at->path, O_PATH | O_CLOEXEC, 0);
+	if (fd < 0)
+		return ret;
+	a = path_of_fd((int)fd);
+	if (!c->by_fd)
+		sys1(__NR_close, fd);
+	if (a == ANSWER_NONE)
+		return ret;
+	if (a != ANSWER_CPUINFO) {
+		attr_folder(a, &dir);
+		return answer(c, a, &dir);
+	}
+	/* what the kernel says of that, where it can be reached */
+	if (c->stat)
+		sys4(__NR_newfstatat, AT_FDCWD, CPUINFO_PATH, c->stat, 0);
+	else
+		sys6(__NR_statx, AT_FDCWD, CPUINFO_PATH, 0, uc_arg(uc, 3), c->statx, 0);
+	return ret;
 }
 
 /*
@@ -257,8 +200,9 @@ static long read_link(agent_ucontext *uc)
 {
 	bool at = UC_REGS(uc)->ax == __NR_readlinkat;
 	uint64_t buf = uc_arg(uc, at ? 2 : 1), size = uc_arg(uc, at ? 3 : 2);
-	char text[64], old[64], head[sizeof(MEMFD_LINK)];
+	char text[LINK_SIZE], old[LINK_SIZE], head[sizeof(MEMFD_LINK)];
 	uint64_t kept = MIN((uint32_t)size, sizeof(old)), n;
+	enum answer a;
 	const char *name;
 	long ret, len;
 
@@ -280,63 +224,57 @@ static long read_link(agent_ucontext *uc)
 	if (len <= 0)
 		return ret;
 	text[len] = 0;
-	name = path_of_link(text, (uint64_t)len);
-	if (!name)
+	a = path_of_link(text, (uint64_t)len);
+	if (a == ANSWER_NONE)
 		return ret;
+	name = path_name(a);
 	n = MIN((uint32_t)size, agent_strlen(name));
 	if (kept)
 		copy_out(buf, old, kept);
 	return copy_out(buf, name, n) ? (long)n : -EFAULT;
 }
 
-/* stat, lstat, fstat, newfstatat, statx, access, faccessat(2), readlink(at), xattrs */
-bool path_do_other(agent_ucontext *uc, long *ret)
+/* Of a descriptor that is ours.  False: it is not, or the kernel's answer is right. */
+static bool answer_fd(agent_ucontext *uc, const struct call *c, int fd, long *ret)
 {
-	uint64_t nr = UC_REGS(uc)->ax;
-	enum answer a = answer_of(uc);
+	struct stat dir;
+	enum answer a = path_of_fd(fd);
 
-	/* a file of /proc that exists anyway answers for itself */
-	if (a == ANSWER_NONE || a == ANSWER_CPUINFO) {
-		if (nr != __NR_readlink && nr != __NR_readlinkat)
-			return false;
-		*ret = read_link(uc);
-		return true;
-	}
-	mem_filter_stage2();
-	if (a == ANSWER_NOTDIR) {
-		*ret = -ENOTDIR;
-		return true;
-	}
-	switch (nr) {
-	case __NR_stat:
-	case __NR_lstat:
-	case __NR_fstat:
-		*ret = answer_stat(a, uc_arg(uc, 1));
-		break;
-	case __NR_newfstatat:
-		*ret = answer_stat(a, uc_arg(uc, 2));
-		break;
-	case __NR_statx:
-		*ret = answer_statx(a, uc_arg(uc, 4));
-		break;
-	case __NR_access:
-		*ret = answer_access(a, uc_arg(uc, 1));
-		break;
-	case __NR_faccessat:
-	case __NR_faccessat2:
-		*ret = answer_access(a, uc_arg(uc, 2));
-		break;
-	case __NR_getxattr:
-	case __NR_lgetxattr:
-		*ret = -ENODATA;
-		break;
-	case __NR_listxattr:
-	case __NR_llistxattr:
-		*ret = 0;
-		break;
-	default:
-		*ret = -EINVAL; /* readlink of what is no link */
-		break;
-	}
+	if (a == ANSWER_NONE || a == ANSWER_CPUINFO)
+		return false;
+	attr_folder(a, &dir);
+	*ret = answer(c, a, &dir);
 	return true;
+}
+
+/**
+ * path_do_other() - stat, lstat, fstat, newfstatat, statx, access, faccessat(2),
+ *		     readlink(at), xattrs
+ * @t:		this thread
+ * @uc:		the trapped call's context
+ */
+long path_do_other(struct agent_thread *t, agent_ucontext *uc)
+{
+	struct lookup at;
+	struct call c;
+	enum answer a;
+	bool read;
+	long ret;
+
+	decode(uc, &c, &at);
+	if (c.by_fd && (c.is_access || c.is_link) && answer_fd(uc, &c, at.dirfd, &ret))
+		return ret;
+	read = !c.by_fd && path_read(&at, c.path);
+	a = read ? path_before(&at, false) : ANSWER_NONE;
+	if (a != ANSWER_NONE)
+		return answer(&c, a, &at.dir);
+	ret = c.is_link ? read_link(uc) : agent_pass(uc);
+	if (t->refused.si_signo)
+		return ret;
+	if (ret == 0 && found_memfd(&c))
+		return c.by_fd || read ? answer_memfd(uc, &c, &at, ret) : ret;
+	if ((ret != -ENOENT && ret != -ENOTDIR) || !read)
+		return ret;
+	a = path_after(&at, ret);
+	return a == ANSWER_NONE ? ret : answer(&c, a, &at.dir);
 }

@@ -193,7 +193,7 @@ bool proc_refused(struct agent_thread *t, agent_ucontext *uc, const agent_siginf
 		regs->ax = (uint64_t)-ENOSYS;
 		return true;
 	}
-	if (proc_in_clone_slot(regs->ip)) {
+	if (proc_in_clone(regs->ip)) {
 		proc_clone_refused(uc, t);
 	} else if (regs->ip == (uint64_t)agent_window_after) {
 		/* RAX is the call's number again, which is its "result" */

@@ -66,9 +66,10 @@ static long do_close_range(agent_ucontext *uc)
 
 static bool simple_call(struct agent_thread *t, agent_ucontext *uc, long *ret)
 {
+	uint64_t nr = UC_REGS(uc)->ax, path;
 	bool done;
 
-	switch (UC_REGS(uc)->ax) {
+	switch (nr) {
 	case __NR_rt_sigaction:
 		*ret = sig_do_sigaction(t, uc);
 		return true;
@@ -130,10 +131,16 @@ static bool simple_call(struct agent_thread *t, agent_ucontext *uc, long *ret)
 		*ret = proc_do_prctl(t, uc);
 		return true;
 	case __NR_ptrace:
-		*ret = proc_do_traceme(uc);
+		*ret = proc_do_traceme(t, uc);
 		return true;
 	case __NR_seccomp:
 		*ret = proc_do_seccomp(t, uc);
+		return true;
+	case __NR_setrlimit:
+	case __NR_prlimit64:
+	case __NR_mlockall:
+		proc_before_limit(uc);
+		*ret = agent_pass(uc);
 		return true;
 	case __NR_close:
 	case __NR_dup:
@@ -148,9 +155,14 @@ static bool simple_call(struct agent_thread *t, agent_ucontext *uc, long *ret)
 	case __NR_openat:
 	case __NR_openat2:
 	case __NR_creat:
-		*ret = path_do_open(t, uc, &done);
-		if (!done)
-			*ret = agent_reissue(t, uc);
+		path = uc_arg(uc, nr == __NR_openat || nr == __NR_openat2 ? 1 : 0);
+		*ret = path_do_open(t, uc);
+		if (*ret == -ENOENT)
+			explain_path(path);
+		return true;
+	case __NR_getdents64:
+	case __NR_getdents:
+		*ret = path_do_getdents(t, uc);
 		return true;
 	case __NR_ioctl:
 		*ret = dev_do_ioctl(t, uc, &done);
@@ -171,8 +183,7 @@ static bool simple_call(struct agent_thread *t, agent_ucontext *uc, long *ret)
 	case __NR_lgetxattr:
 	case __NR_listxattr:
 	case __NR_llistxattr:
-		if (!path_do_other(uc, ret))
-			*ret = agent_pass(uc);
+		*ret = path_do_other(t, uc);
 		return true;
 	default:
 		return false;
@@ -203,11 +214,11 @@ void agent_do_syscall(struct agent_thread *t, agent_ucontext *uc, const agent_si
 		return;
 	case __NR_exit:
 		sig_thread_exit(t);
-		/* a vfork child only borrows its block (sys/clone.c) */
-		agent_thread_exit(t->sigtable == &PROC->sigtable || t->sigtable == &t->own_table
-					  ? &t->in_use
-					  : &t->sigtable->rsvd,
-				  (long)uc_arg(uc, 0));
+		/* in use, and of no thread, until it is free (thread.c) */
+		if (!t->vforked)
+			t->tid = 0;
+		/* the block of a vfork child is its parent's to give back (sys/clone.c) */
+		agent_thread_exit(t->vforked ? &t->vforked : &t->in_use, (long)uc_arg(uc, 0));
 	default:
 		break;
 	}

@@ -8,6 +8,9 @@
  * AEP; it stands at a fixed place, and an exception of it or of the enclave goes
  * on at another, with RAX = leaf, DI = vector, SI = error code, RDX = address.
  *
+ * RFLAGS pass as they are too, DF and AC among them: an enclave finds what the caller
+ * left, and a caller what the enclave left.  Linux clears DF for a handler alone.
+ *
  * EENTER does not execute it: the agent enters by a plain jump and falls back to
  * the ENCLU for whatever is out of the ordinary.
  */

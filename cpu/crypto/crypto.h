@@ -7,6 +7,7 @@
 #define CPU_CRYPTO_CRYPTO_H
 
 #include <stddef.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #define CRYPTO_SHA256_STATE_WORDS 16 /* uint64_t: room for a SHA256_CTX */
@@ -68,5 +69,8 @@ enum crypto_rsa_result crypto_rsa_public(const struct crypto_rsa *rsa, uint8_t e
  */
 int crypto_rsa_sign(const void *pem, size_t pem_size, const void *message, size_t message_size,
 		    struct crypto_rsa *rsa, const char **why) __attribute__((warn_unused_result));
+
+/* Q1 and Q2 of a modulus and a signature.  Return: whether there are such, each of 384 bytes. */
+bool crypto_rsa_helpers(struct crypto_rsa *rsa) __attribute__((warn_unused_result));
 
 #endif

@@ -119,6 +119,24 @@ static bool fill(BN_CTX *ctx, struct numbers *n, struct crypto_rsa *rsa)
 	       BN_bn2lebinpad(n->q2, rsa->q2, CRYPTO_RSA_SIZE) == CRYPTO_RSA_SIZE;
 }
 
+bool crypto_rsa_helpers(struct crypto_rsa *rsa)
+{
+	BN_CTX *ctx = BN_CTX_new();
+	struct numbers n;
+	bool ok;
+
+	if (!ctx)
+		return false;
+	BN_CTX_start(ctx);
+	ok = numbers_get(ctx, &n) && BN_lebin2bn(rsa->modulus, CRYPTO_RSA_SIZE, n.m) &&
+	     BN_lebin2bn(rsa->signature, CRYPTO_RSA_SIZE, n.s) && !BN_is_zero(n.m) &&
+	     fill(ctx, &n, rsa);
+	BN_CTX_end(ctx);
+	BN_CTX_free(ctx);
+	ERR_clear_error();
+	return ok;
+}
+
 int crypto_rsa_sign(const void *pem, size_t pem_size, const void *message, size_t message_size,
 		    struct crypto_rsa *rsa, const char **why)
 {

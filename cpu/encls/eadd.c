@@ -17,26 +17,7 @@
 #include "../epcm.h"
 #include "../operand.h"
 #include "../secs.h"
-
-/*
- * A source TCS: reserved bytes and flags are 0; a 32-bit enclave's segments end
- * at page ends.  What CET and AEX-Notify use is reserved to enclaves with them.
- */
-static bool tcs_legal(const struct sgx_tcs *tcs, uint64_t attributes)
-{
-	uint64_t flags = SGX_TCS_DBGOPTIN_BIT;
-
-	if (attributes & SGX_ATTR_AEXNOTIFY_BIT)
-		flags |= SGX_TCS_AEXNOTIFY_BIT;
-	if ((tcs->flags & ~flags) || !mem_is_zero(tcs->rsvd, sizeof(tcs->rsvd)))
-		return false;
-	if (!(attributes & SGX_ATTR_CET_BIT) && (tcs->ocetssa || tcs->prevssp))
-		return false;
-	if (!(attributes & SGX_ATTR_MODE64_BIT) &&
-	    ((tcs->fslimit & 0xfff) != 0xfff || (tcs->gslimit & 0xfff) != 0xfff))
-		return false;
-	return true;
-}
+#include "../tcs.h"
 
 /* What the processor owns in a TCS starts as 0, and debugging is EDBGWR's to allow. */
 static void tcs_reset(struct sgx_tcs *tcs)
@@ -59,7 +40,7 @@ union eadd_page {
  */
 static struct cpu_result add_page(struct cpu_package *pkg, epc_slot_t slot, epc_slot_t secs_slot,
 				  union secs_page *secs, const struct sgx_pageinfo *pageinfo,
-				  uint64_t secinfo_flags, const void *source)
+				  uint64_t secinfo_flags, const void *source, struct why *why)
 {
 	uint64_t attributes = secs_flags(secs);
 	enum sgx_pt pt = SGX_SECINFO_PT(secinfo_flags);
@@ -68,23 +49,25 @@ static struct cpu_result add_page(struct cpu_package *pkg, epc_slot_t slot, epc_
 
 	if (pt == SGX_PT_TCS) {
 		memcpy(&copy, source, sizeof(copy));
-		if (!tcs_legal(&copy.tcs, attributes))
+		if (!tcs_legal(&copy.tcs, attributes, why))
 			return r;
 		tcs_reset(&copy.tcs);
 		source = &copy;
 		secinfo_flags &= ~SGX_SECINFO_RWX_BITS;
 	} else if ((secinfo_flags & SGX_SECINFO_W_BIT) && !(secinfo_flags & SGX_SECINFO_R_BIT)) {
 		/* No page is written that cannot be read. */
-		return r;
+		return cpu_gp_why(why, WHY_EADD_WRITE_ONLY, secinfo_flags, 0);
 	}
 	/* LINADDR is in the ELRANGE. */
 	if (!secs_in_elrange(secs, pageinfo->linaddr))
-		return r;
+		return cpu_gp_why(why, WHY_EADD_LINADDR, pageinfo->linaddr, secs->arch.base);
 	/* Nobody else extends MRENCLAVE, and the enclave is not initialised. */
 	if (!epcm_lock_exclusive(&secs->hidden.measure_lock))
-		return r;
-	if (secs_initialised(secs))
+		return cpu_gp_why(why, WHY_MEASURE_BUSY, 0, 0);
+	if (secs_initialised(secs)) {
+		why_note(why, WHY_SECS_INITIALISED, 0, 0);
 		goto unlock;
+	}
 
 	/* Commit: page, measurement, EPCM. */
 	r = cpu_host_nomem();
@@ -92,8 +75,7 @@ static struct cpu_result add_page(struct cpu_package *pkg, epc_slot_t slot, epc_
 		goto unlock;
 	cpu_measure_eadd(&secs->hidden.measure, pageinfo->linaddr - secs->arch.base, secinfo_flags);
 	__atomic_add_fetch(&secs->hidden.children, 1, __ATOMIC_RELAXED);
-	epcm_set(epcm_get(pkg, slot), pt, secs_slot, pageinfo->linaddr,
-		 secinfo_flags & SGX_SECINFO_RWX_BITS);
+	epcm_set(epcm_get(pkg, slot), secinfo_flags, secs_slot, pageinfo->linaddr, false);
 	r = cpu_done();
 unlock:
 	epcm_unlock_exclusive(&secs->hidden.measure_lock);
@@ -112,10 +94,10 @@ struct cpu_result encls_eadd(struct cpu_package *pkg, const struct cpu_as *as,
 	unsigned int pt;
 
 	/* PAGEINFO is 32-byte aligned, the destination is an EPC page. */
-	r = operand_check(regs->rbx, sizeof(pageinfo));
+	r = operand_check(as, regs->rbx, sizeof(pageinfo));
 	if (!cpu_ok(r))
 		return r;
-	r = operand_epc_aligned(pkg, regs->rcx, SGX_PAGE_SIZE, &slot);
+	r = operand_epc_aligned(pkg, as, regs->rcx, SGX_PAGE_SIZE, &slot);
 	if (!cpu_ok(r))
 		return r;
 
@@ -123,19 +105,19 @@ struct cpu_result encls_eadd(struct cpu_package *pkg, const struct cpu_as *as,
 	r = operand_read(as, regs->rbx, &pageinfo, sizeof(pageinfo));
 	if (!cpu_ok(r))
 		return r;
-	r = operand_check(pageinfo.srcpge, SGX_PAGE_SIZE);
+	r = operand_check(as, pageinfo.srcpge, SGX_PAGE_SIZE);
 	if (!cpu_ok(r))
 		return r;
-	r = operand_check(pageinfo.secs, SGX_PAGE_SIZE);
+	r = operand_check(as, pageinfo.secs, SGX_PAGE_SIZE);
 	if (!cpu_ok(r))
 		return r;
-	r = operand_check(pageinfo.secinfo, sizeof(secinfo));
+	r = operand_check(as, pageinfo.secinfo, sizeof(secinfo));
 	if (!cpu_ok(r))
 		return r;
-	r = operand_check(pageinfo.linaddr, SGX_PAGE_SIZE);
+	r = operand_check(as, pageinfo.linaddr, SGX_PAGE_SIZE);
 	if (!cpu_ok(r))
 		return r;
-	r = operand_epc(pkg, pageinfo.secs, &secs_slot);
+	r = operand_epc(pkg, as, pageinfo.secs, &secs_slot);
 	if (!cpu_ok(r))
 		return r;
 
@@ -149,32 +131,39 @@ struct cpu_result encls_eadd(struct cpu_package *pkg, const struct cpu_as *as,
 	pt = SGX_SECINFO_PT(secinfo.flags);
 	if ((secinfo.flags & (SGX_SECINFO_RSVD_BITS | SGX_SECINFO_PENDING_BIT |
 			      SGX_SECINFO_MODIFIED_BIT | SGX_SECINFO_PR_BIT)) ||
-	    !mem_is_zero(secinfo.rsvd, sizeof(secinfo.rsvd)) ||
 	    (pt != SGX_PT_REG && pt != SGX_PT_TCS))
-		return cpu_gp();
+		return cpu_gp_why(as->why, WHY_EADD_SECINFO, secinfo.flags, 0);
+	if (!mem_is_zero(secinfo.rsvd, sizeof(secinfo.rsvd)))
+		return cpu_gp_why(as->why, WHY_EADD_SECINFO_RSVD,
+				  offsetof(struct sgx_secinfo_arch, rsvd) +
+					  mem_first_set(secinfo.rsvd, sizeof(secinfo.rsvd)),
+				  0);
 
 	/* No other leaf uses the destination, and it is free. */
 	entry = epcm_get(pkg, slot);
 	if (!epcm_lock_exclusive(&entry->lock))
-		return cpu_gp();
-	r = epcm_pf(regs->rcx);
-	if (entry->valid)
+		return cpu_gp_why(as->why, WHY_EPCM_BUSY, regs->rcx, 0);
+	if (entry->valid) {
+		r = epcm_pf_why(as->why, WHY_EPCM_VALID, regs->rcx);
 		goto unlock_entry;
+	}
 
 	/* No other leaf takes the SECS away, and it is one. */
 	secs_entry = epcm_get(pkg, secs_slot);
-	r = cpu_gp();
-	if (!epcm_lock_shared(&secs_entry->lock))
+	if (!epcm_lock_shared(&secs_entry->lock)) {
+		r = cpu_gp_why(as->why, WHY_EPCM_BUSY, pageinfo.secs, 0);
 		goto unlock_entry;
-	r = epcm_pf(pageinfo.secs);
-	if (!secs_entry->valid || secs_entry->pt != SGX_PT_SECS)
+	}
+	if (!secs_entry->valid || secs_entry->pt != SGX_PT_SECS) {
+		r = epcm_pf_why(as->why, WHY_SECS_GONE, pageinfo.secs);
 		goto unlock_secs;
+	}
 
 	r = operand_map(as, pageinfo.srcpge, SGX_PAGE_SIZE, &source);
 	if (!cpu_ok(r))
 		goto unlock_secs;
 	r = add_page(pkg, slot, secs_slot, secs_get(pkg, secs_slot), &pageinfo, secinfo.flags,
-		     source);
+		     source, as->why);
 unlock_secs:
 	epcm_unlock_shared(&secs_entry->lock);
 unlock_entry:

@@ -14,15 +14,15 @@
 
 static struct cpu_result block_page(struct cpu_package *pkg, struct epcm_entry *entry)
 {
+	const struct epcm_entry now = epcm_read(entry);
 	struct secs_hidden *secs;
 	uint8_t free = 0;
 
-	if (!entry->valid)
+	if (!now.valid)
 		return cpu_code(SGX_ERR_PG_INVLD);
 	/* Children alone; a SECS has a code of its own. */
-	if (!paging_child(entry->pt))
-		return cpu_code(entry->pt == SGX_PT_SECS ? SGX_ERR_PG_IS_SECS
-							 : SGX_ERR_NOTBLOCKABLE);
+	if (!paging_child(now.pt))
+		return cpu_code(now.pt == SGX_PT_SECS ? SGX_ERR_PG_IS_SECS : SGX_ERR_NOTBLOCKABLE);
 	/* The epoch may not change between its reading and the blocking. */
 	secs = &secs_get(pkg, entry->secs)->hidden;
 	if (!epcm_lock_shared(&secs->track_lock))
@@ -52,7 +52,7 @@ struct cpu_result encls_eblock(struct cpu_package *pkg, const struct cpu_as *as,
 	epc_slot_t slot;
 
 	/* RCX is an EPC page. */
-	r = operand_epc_aligned(pkg, regs->rcx, SGX_PAGE_SIZE, &slot);
+	r = operand_epc_aligned(pkg, as, regs->rcx, SGX_PAGE_SIZE, &slot);
 	if (!cpu_ok(r))
 		return r;
 

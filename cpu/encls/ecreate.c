@@ -29,53 +29,84 @@ static bool xfrm_legal(uint64_t xfrm)
 	       (!(xfrm & tile) || (xfrm & tile) == tile);
 }
 
+/* Reserved fields, and those that are reserved without CET or key separation, are 0. */
+static bool reserved_legal(const struct sgx_secs *secs, struct why *why)
+{
+	/* clang-format off */
+	static const struct { uint32_t offset, size; } reserved[] = {
+		{ offsetof(struct sgx_secs, rsvd1), sizeof(secs->rsvd1) },
+		{ offsetof(struct sgx_secs, rsvd2), sizeof(secs->rsvd2) },
+		{ offsetof(struct sgx_secs, rsvd3), sizeof(secs->rsvd3) },
+		{ offsetof(struct sgx_secs, rsvd4), sizeof(secs->rsvd4) },
+	};
+	/* clang-format on */
+	uint64_t flags = secs->attributes.flags;
+
+	for (size_t i = 0; i < sizeof(reserved) / sizeof(reserved[0]); i++) {
+		const uint8_t *bytes = (const uint8_t *)secs + reserved[i].offset;
+		size_t set = mem_first_set(bytes, reserved[i].size);
+
+		if (set < reserved[i].size)
+			return why_not(why, WHY_SECS_RESERVED, reserved[i].offset + set, 0);
+	}
+	if (!(flags & SGX_ATTR_CET_BIT) && (secs->cet_attributes || secs->cet_leg_bitmap_offset))
+		return why_not(why, WHY_SECS_CET, secs->cet_attributes,
+			       secs->cet_leg_bitmap_offset);
+	/* CONFIGID and CONFIGSVN are key separation's: 0 without ATTRIBUTES.KSS. */
+	if (!(flags & SGX_ATTR_KSS_BIT) &&
+	    (secs->configsvn || !mem_is_zero(secs->configid, sizeof(secs->configid))))
+		return why_not(why, WHY_SECS_CONFIG, secs->configsvn, mem_prefix(secs->configid));
+	return true;
+}
+
 /* What the SDM asks of the source SECS, in its order; each is a #GP(0). */
-static bool secs_legal(const struct cpu_config *config, const struct sgx_secs *secs)
+static bool secs_legal(const struct cpu_config *config, const struct sgx_secs *secs,
+		       struct why *why)
 {
 	uint64_t flags = secs->attributes.flags, xfrm = secs->attributes.xfrm;
 	bool mode64 = flags & SGX_ATTR_MODE64_BIT;
 	unsigned int max_size = mode64 ? config->max_size_64 : config->max_size_32;
+	uint64_t ssa_size;
 
 	/* XFRM has x87 and SSE, and is a legal XCR0 of this processor. */
 	if ((xfrm & SGX_XFRM_LEGACY) != SGX_XFRM_LEGACY)
-		return false;
-	if ((xfrm & ~config->xfrm) || !xfrm_legal(xfrm))
-		return false;
+		return why_not(why, WHY_SECS_XFRM_LEGACY, xfrm, SGX_XFRM_LEGACY);
+	if (xfrm & ~config->xfrm)
+		return why_not(why, WHY_SECS_XFRM, xfrm, config->xfrm);
+	if (!xfrm_legal(xfrm))
+		return why_not(why, WHY_SECS_XFRM_TOGETHER, xfrm, config->xfrm);
 	/* MISCSELECT asks for what CPUID offers only. */
 	if (secs->miscselect & ~config->miscselect)
-		return false;
+		return why_not(why, WHY_SECS_MISCSELECT, secs->miscselect, config->miscselect);
 	/* The declared SSA frame holds XSAVE image, MISC region and GPRSGX. */
-	if ((uint64_t)secs->ssaframesize * SGX_PAGE_SIZE <
-	    secs_ssa_size(config, xfrm, secs->miscselect))
-		return false;
+	ssa_size = cpu_ssa_size(config, xfrm, secs->miscselect);
+	if ((uint64_t)secs->ssaframesize * SGX_PAGE_SIZE < ssa_size)
+		return why_not(why, WHY_SECS_SSAFRAMESIZE, secs->ssaframesize,
+			       (ssa_size + SGX_PAGE_SIZE - 1) / SGX_PAGE_SIZE);
 	/* BASE is canonical in 64-bit mode, below 4 GiB otherwise. */
-	if (mode64 ? !is_canonical(secs->base) : (secs->base >> 32) != 0)
-		return false;
-	/* SIZE is below what CPUID names as the mode's limit... */
-	if (secs->size >> max_size)
-		return false;
+	if (mode64 && !is_canonical(secs->base))
+		return why_not(why, WHY_SECS_BASE_CANONICAL, secs->base, 0);
+	if (!mode64 && (secs->base >> 32) != 0)
+		return why_not(why, WHY_SECS_BASE_32, secs->base, 0);
+	/*
+	 * SIZE is at most what CPUID names as the mode's limit, 2^n...  The SDM's
+	 * pseudo-code of ECREATE would refuse 2^n itself; its text of CPUID 12H calls
+	 * that the largest size, and processors take it.
+	 */
+	if (secs->size > 1ull << max_size)
+		return why_not(why, WHY_SECS_SIZE_MAX, secs->size, 1ull << max_size);
 	/* ... at least two pages, and a power of two. */
-	if (secs->size < 2 * SGX_PAGE_SIZE || !is_pow2(secs->size))
-		return false;
+	if (secs->size < 2 * SGX_PAGE_SIZE)
+		return why_not(why, WHY_SECS_SIZE_MIN, secs->size, 2 * SGX_PAGE_SIZE);
+	if (!is_pow2(secs->size))
+		return why_not(why, WHY_SECS_SIZE_POW2, secs->size, 0);
 	/* BASE is aligned to SIZE. */
 	if (!is_aligned(secs->base, secs->size))
-		return false;
+		return why_not(why, WHY_SECS_BASE_ALIGN, secs->base, secs->size);
 	/* ATTRIBUTES has no bit that CPUID does not offer; INIT is never offered. */
 	if (flags & ~config->attributes)
-		return false;
-	/* Reserved fields are 0; without CET its fields are reserved. */
-	if (!mem_is_zero(secs->rsvd1, sizeof(secs->rsvd1)) ||
-	    !mem_is_zero(secs->rsvd2, sizeof(secs->rsvd2)) ||
-	    !mem_is_zero(secs->rsvd3, sizeof(secs->rsvd3)) ||
-	    !mem_is_zero(secs->rsvd4, sizeof(secs->rsvd4)))
-		return false;
-	if (!(flags & SGX_ATTR_CET_BIT) && (secs->cet_attributes || secs->cet_leg_bitmap_offset))
-		return false;
-	/* CONFIGID and CONFIGSVN are key separation's: 0 without ATTRIBUTES.KSS. */
-	if (!(flags & SGX_ATTR_KSS_BIT) &&
-	    (secs->configsvn || !mem_is_zero(secs->configid, sizeof(secs->configid))))
-		return false;
-	return true;
+		return why_not(why, WHY_SECS_ATTRIBUTES, flags, config->attributes);
+	return reserved_legal(secs, why);
 }
 
 struct cpu_result encls_ecreate(struct cpu_package *pkg, const struct cpu_as *as,
@@ -89,10 +120,10 @@ struct cpu_result encls_ecreate(struct cpu_package *pkg, const struct cpu_as *as
 	epc_slot_t slot;
 
 	/* PAGEINFO is 32-byte aligned, the destination is an EPC page. */
-	r = operand_check(regs->rbx, sizeof(pageinfo));
+	r = operand_check(as, regs->rbx, sizeof(pageinfo));
 	if (!cpu_ok(r))
 		return r;
-	r = operand_epc_aligned(pkg, regs->rcx, SGX_PAGE_SIZE, &slot);
+	r = operand_epc_aligned(pkg, as, regs->rcx, SGX_PAGE_SIZE, &slot);
 	if (!cpu_ok(r))
 		return r;
 
@@ -100,14 +131,14 @@ struct cpu_result encls_ecreate(struct cpu_package *pkg, const struct cpu_as *as
 	r = operand_read(as, regs->rbx, &pageinfo, sizeof(pageinfo));
 	if (!cpu_ok(r))
 		return r;
-	r = operand_check(pageinfo.srcpge, SGX_PAGE_SIZE);
+	r = operand_check(as, pageinfo.srcpge, SGX_PAGE_SIZE);
 	if (!cpu_ok(r))
 		return r;
-	r = operand_check(pageinfo.secinfo, sizeof(secinfo));
+	r = operand_check(as, pageinfo.secinfo, sizeof(secinfo));
 	if (!cpu_ok(r))
 		return r;
 	if (pageinfo.linaddr || pageinfo.secs)
-		return cpu_gp();
+		return cpu_gp_why(as->why, WHY_PAGEINFO_ZERO, pageinfo.linaddr, pageinfo.secs);
 
 	/* SECINFO has no reserved bit set and says PT_SECS. */
 	r = operand_read(as, pageinfo.secinfo, &secinfo, sizeof(secinfo));
@@ -116,22 +147,23 @@ struct cpu_result encls_ecreate(struct cpu_package *pkg, const struct cpu_as *as
 	if ((secinfo.flags & SGX_SECINFO_RSVD_BITS) ||
 	    !mem_is_zero(secinfo.rsvd, sizeof(secinfo.rsvd)) ||
 	    SGX_SECINFO_PT(secinfo.flags) != SGX_PT_SECS)
-		return cpu_gp();
+		return cpu_gp_why(as->why, WHY_SECINFO_SECS, secinfo.flags, 0);
 
 	/* No other leaf uses the destination, and it is free. */
 	entry = epcm_get(pkg, slot);
 	if (!epcm_lock_exclusive(&entry->lock))
-		return cpu_gp();
-	r = epcm_pf(regs->rcx);
-	if (entry->valid)
+		return cpu_gp_why(as->why, WHY_EPCM_BUSY, regs->rcx, 0);
+	if (entry->valid) {
+		r = epcm_pf_why(as->why, WHY_EPCM_VALID, regs->rcx);
 		goto unlock;
+	}
 
 	/* The source SECS, which may change meanwhile: the copy is checked. */
 	r = operand_read(as, pageinfo.srcpge, &secs, sizeof(secs));
 	if (!cpu_ok(r))
 		goto unlock;
 	r = cpu_gp();
-	if (!secs_legal(&pkg->config, &secs.arch))
+	if (!secs_legal(&pkg->config, &secs.arch, as->why))
 		goto unlock;
 
 	/*
@@ -148,7 +180,7 @@ struct cpu_result encls_ecreate(struct cpu_package *pkg, const struct cpu_as *as
 	if (pkg->mem->fill(pkg->mem_ctx, slot, EPC_SLOT_NONE, 0, &secs))
 		goto unlock;
 	secs_get(pkg, slot)->hidden.eid = __atomic_fetch_add(&pkg->next_eid, 1, __ATOMIC_RELAXED);
-	epcm_set(entry, SGX_PT_SECS, EPC_SLOT_NONE, 0, 0);
+	epcm_set(entry, SGX_PT_SECS << SGX_SECINFO_PT_SHIFT, EPC_SLOT_NONE, 0, false);
 	r = cpu_done();
 unlock:
 	epcm_unlock_exclusive(&entry->lock);

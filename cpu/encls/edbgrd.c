@@ -19,27 +19,26 @@
 static struct cpu_result debug_read(struct cpu_package *pkg, const struct epcm_entry *entry,
 				    epc_slot_t slot, struct cpu_regs *regs)
 {
+	const struct epcm_entry now = epcm_read(entry);
 	uint64_t offset = regs->rcx & ~SGX_PAGE_MASK;
 	uint64_t value;
 
 	/* A valid page of type PT_REG, PT_TCS or PT_VA. */
-	if (!entry->valid ||
-	    (entry->pt != SGX_PT_REG && entry->pt != SGX_PT_TCS && entry->pt != SGX_PT_VA))
+	if (!now.valid || (now.pt != SGX_PT_REG && now.pt != SGX_PT_TCS && now.pt != SGX_PT_VA))
 		return epcm_pf(regs->rcx);
 	/* Pages that the enclave has not accepted yet have no content to show. */
-	if (entry->pending || entry->modified)
+	if (now.pending || now.modified)
 		return cpu_code(SGX_ERR_PAGE_NOT_DEBUGGABLE);
 	/* Not beyond the end of a TCS. */
-	if (entry->pt == SGX_PT_TCS && offset >= TCS_LIMIT)
+	if (now.pt == SGX_PT_TCS && offset >= TCS_LIMIT)
 		return cpu_gp();
 	/* The enclave allows debugging. */
-	if (entry->pt != SGX_PT_VA &&
-	    !(secs_flags(secs_get(pkg, entry->secs)) & SGX_ATTR_DEBUG_BIT))
+	if (now.pt != SGX_PT_VA && !(secs_flags(secs_get(pkg, entry->secs)) & SGX_ATTR_DEBUG_BIT))
 		return cpu_gp();
 
 	memcpy(&value, pkg->mem->bytes(pkg->mem_ctx, slot) + offset, sizeof(value));
 	/* Of a VA slot, only whether it is in use. */
-	if (entry->pt == SGX_PT_VA)
+	if (now.pt == SGX_PT_VA)
 		value = (value & ~7ull) ? ~0ull : 0;
 	regs->rbx = value;
 	return cpu_done();
@@ -53,7 +52,7 @@ struct cpu_result encls_edbgrd(struct cpu_package *pkg, const struct cpu_as *as,
 	epc_slot_t slot;
 
 	/* RCX is 8-byte aligned, in the EPC. */
-	r = operand_epc_aligned(pkg, regs->rcx, sizeof(uint64_t), &slot);
+	r = operand_epc_aligned(pkg, as, regs->rcx, sizeof(uint64_t), &slot);
 	if (!cpu_ok(r))
 		return r;
 

@@ -16,16 +16,17 @@
 static struct cpu_result debug_write(struct cpu_package *pkg, const struct epcm_entry *entry,
 				     epc_slot_t slot, const struct cpu_regs *regs)
 {
+	const struct epcm_entry now = epcm_read(entry);
 	uint64_t offset = regs->rcx & ~SGX_PAGE_MASK;
 
 	/* A valid page of type PT_REG or PT_TCS. */
-	if (!entry->valid || (entry->pt != SGX_PT_REG && entry->pt != SGX_PT_TCS))
+	if (!now.valid || (now.pt != SGX_PT_REG && now.pt != SGX_PT_TCS))
 		return epcm_pf(regs->rcx);
 	/* Not accepted by the enclave yet. */
-	if (entry->pending || entry->modified)
+	if (now.pending || now.modified)
 		return cpu_code(SGX_ERR_PAGE_NOT_DEBUGGABLE);
 	/* Nothing but FLAGS in a TCS. */
-	if (entry->pt == SGX_PT_TCS && offset != offsetof(struct sgx_tcs, flags))
+	if (now.pt == SGX_PT_TCS && offset != offsetof(struct sgx_tcs, flags))
 		return cpu_gp();
 	/* The enclave allows debugging. */
 	if (!(secs_flags(secs_get(pkg, entry->secs)) & SGX_ATTR_DEBUG_BIT))
@@ -43,7 +44,7 @@ struct cpu_result encls_edbgwr(struct cpu_package *pkg, const struct cpu_as *as,
 	epc_slot_t slot;
 
 	/* RCX is 8-byte aligned, in the EPC. */
-	r = operand_epc_aligned(pkg, regs->rcx, sizeof(uint64_t), &slot);
+	r = operand_epc_aligned(pkg, as, regs->rcx, sizeof(uint64_t), &slot);
 	if (!cpu_ok(r))
 		return r;
 

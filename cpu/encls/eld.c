@@ -77,7 +77,7 @@ static struct cpu_result load(struct cpu_package *pkg, const struct cpu_as *as, 
 	if (secs)
 		__atomic_add_fetch(&secs->children, 1, __ATOMIC_RELAXED);
 	l->entry->blocked_epoch = (uint32_t)epoch;
-	epcm_load(l->entry, flags, l->secs, l->pageinfo.linaddr, l->blocked && secs);
+	epcm_set(l->entry, flags, l->secs, l->pageinfo.linaddr, l->blocked && secs);
 	r = cpu_done();
 wipe:
 	explicit_bzero(page, sizeof(page));
@@ -95,7 +95,7 @@ static struct cpu_result with_secs(struct cpu_package *pkg, const struct cpu_as 
 	if (!paging_child(SGX_SECINFO_PT(l->pcmd.secinfo.flags)))
 		return load(pkg, as, l);
 
-	r = operand_epc_aligned(pkg, addr, SGX_PAGE_SIZE, &l->secs);
+	r = operand_epc_aligned(pkg, as, addr, SGX_PAGE_SIZE, &l->secs);
 	if (!cpu_ok(r))
 		return r;
 	entry = epcm_get(pkg, l->secs);
@@ -117,13 +117,13 @@ static struct cpu_result eld(struct cpu_package *pkg, const struct cpu_as *as,
 	epc_slot_t va_slot;
 
 	/* PAGEINFO is 32-byte aligned, RCX an EPC page, RDX 8 bytes in the EPC. */
-	r = operand_check(regs->rbx, sizeof(l.pageinfo));
+	r = operand_check(as, regs->rbx, sizeof(l.pageinfo));
 	if (!cpu_ok(r))
 		return r;
-	r = operand_epc_aligned(pkg, regs->rcx, SGX_PAGE_SIZE, &l.slot);
+	r = operand_epc_aligned(pkg, as, regs->rcx, SGX_PAGE_SIZE, &l.slot);
 	if (!cpu_ok(r))
 		return r;
-	r = operand_epc_aligned(pkg, regs->rdx, SGX_VA_SLOT_SIZE, &va_slot);
+	r = operand_epc_aligned(pkg, as, regs->rdx, SGX_VA_SLOT_SIZE, &va_slot);
 	if (!cpu_ok(r))
 		return r;
 
@@ -131,10 +131,10 @@ static struct cpu_result eld(struct cpu_package *pkg, const struct cpu_as *as,
 	r = operand_read(as, regs->rbx, &l.pageinfo, sizeof(l.pageinfo));
 	if (!cpu_ok(r))
 		return r;
-	r = operand_check(l.pageinfo.secinfo, sizeof(l.pcmd));
+	r = operand_check(as, l.pageinfo.secinfo, sizeof(l.pcmd));
 	if (!cpu_ok(r))
 		return r;
-	r = operand_check(l.pageinfo.srcpge, SGX_PAGE_SIZE);
+	r = operand_check(as, l.pageinfo.srcpge, SGX_PAGE_SIZE);
 	if (!cpu_ok(r))
 		return r;
 

@@ -19,7 +19,7 @@ struct cpu_result encls_epa(struct cpu_package *pkg, const struct cpu_as *as, st
 	/* RBX says PT_VA, and RCX is an EPC page. */
 	if (regs->rbx != SGX_PT_VA)
 		return cpu_gp();
-	r = operand_epc_aligned(pkg, regs->rcx, SGX_PAGE_SIZE, &slot);
+	r = operand_epc_aligned(pkg, as, regs->rcx, SGX_PAGE_SIZE, &slot);
 	if (!cpu_ok(r))
 		return r;
 
@@ -34,7 +34,7 @@ struct cpu_result encls_epa(struct cpu_package *pkg, const struct cpu_as *as, st
 	r = cpu_host_nomem();
 	if (pkg->mem->fill(pkg->mem_ctx, slot, EPC_SLOT_NONE, 0, NULL))
 		goto unlock;
-	epcm_set(entry, SGX_PT_VA, EPC_SLOT_NONE, 0, 0);
+	epcm_set(entry, SGX_PT_VA << SGX_SECINFO_PT_SHIFT, EPC_SLOT_NONE, 0, false);
 	r = cpu_done();
 unlock:
 	epcm_unlock_exclusive(&entry->lock);

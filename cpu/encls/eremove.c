@@ -47,7 +47,7 @@ struct cpu_result encls_eremove(struct cpu_package *pkg, const struct cpu_as *as
 	epc_slot_t slot;
 
 	/* RCX is an EPC page. */
-	r = operand_epc_aligned(pkg, regs->rcx, SGX_PAGE_SIZE, &slot);
+	r = operand_epc_aligned(pkg, as, regs->rcx, SGX_PAGE_SIZE, &slot);
 	if (!cpu_ok(r))
 		return r;
 

@@ -47,7 +47,7 @@ struct cpu_result encls_etrack(struct cpu_package *pkg, const struct cpu_as *as,
 	epc_slot_t slot;
 
 	/* RCX is an EPC page. */
-	r = operand_epc_aligned(pkg, regs->rcx, SGX_PAGE_SIZE, &slot);
+	r = operand_epc_aligned(pkg, as, regs->rcx, SGX_PAGE_SIZE, &slot);
 	if (!cpu_ok(r))
 		return r;
 
@@ -66,11 +66,11 @@ struct cpu_result encls_etrackc(struct cpu_package *pkg, const struct cpu_as *as
 				struct cpu_regs *regs)
 {
 	struct cpu_result busy = cpu_code(SGX_ERR_EPC_PAGE_CONFLICT), r;
-	struct epcm_entry *entry;
+	struct epcm_entry *entry, now;
 	epc_slot_t slot;
 
 	/* RCX is an EPC page. */
-	r = operand_epc_aligned(pkg, regs->rcx, SGX_PAGE_SIZE, &slot);
+	r = operand_epc_aligned(pkg, as, regs->rcx, SGX_PAGE_SIZE, &slot);
 	if (!cpu_ok(r))
 		return r;
 
@@ -78,11 +78,12 @@ struct cpu_result encls_etrackc(struct cpu_package *pkg, const struct cpu_as *as
 	if (!epcm_lock_shared(&entry->lock))
 		return busy;
 	/* Its SECS stays while the page names it. */
-	if (!entry->valid)
+	now = epcm_read(entry);
+	if (!now.valid)
 		r = cpu_code(SGX_ERR_PG_INVLD);
-	else if (entry->pt == SGX_PT_SECS)
+	else if (now.pt == SGX_PT_SECS)
 		r = track(pkg, slot, busy);
-	else if (paging_child(entry->pt))
+	else if (paging_child(now.pt))
 		r = track(pkg, entry->secs, busy);
 	else
 		r = cpu_code(SGX_ERR_TRACK_NOT_REQUIRED);

@@ -77,14 +77,6 @@ static enum sgx_code refusal(const struct cpu_package *pkg, const struct epcm_en
 	return SGX_OK;
 }
 
-static uint64_t secinfo_of(const struct epcm_entry *entry)
-{
-	return (uint64_t)entry->pt << SGX_SECINFO_PT_SHIFT | entry->rwx |
-	       (entry->pending ? SGX_SECINFO_PENDING_BIT : 0) |
-	       (entry->modified ? SGX_SECINFO_MODIFIED_BIT : 0) |
-	       (entry->pr ? SGX_SECINFO_PR_BIT : 0);
-}
-
 /* Page and VA page are held, and valid. */
 static struct cpu_result write_back(struct cpu_package *pkg, struct epcm_entry *entry,
 				    epc_slot_t slot, uint64_t *version_slot,
@@ -100,7 +92,7 @@ static struct cpu_result write_back(struct cpu_package *pkg, struct epcm_entry *
 	if (code != SGX_OK)
 		return cpu_code(code);
 
-	header.secinfo.flags = secinfo_of(entry);
+	header.secinfo.flags = epcm_secinfo(entry);
 	pcmd.secinfo.flags = header.secinfo.flags;
 	version = __atomic_fetch_add(&pkg->next_version, 1, __ATOMIC_RELAXED);
 	if (paging_seal(pkg, &header, version, pkg->mem->bytes(pkg->mem_ctx, slot), out->page,
@@ -126,13 +118,13 @@ struct cpu_result encls_ewb(struct cpu_package *pkg, const struct cpu_as *as, st
 	struct ewb_out out;
 
 	/* PAGEINFO is 32-byte aligned, RCX an EPC page, RDX 8 bytes in the EPC. */
-	r = operand_check(regs->rbx, sizeof(pageinfo));
+	r = operand_check(as, regs->rbx, sizeof(pageinfo));
 	if (!cpu_ok(r))
 		return r;
-	r = operand_epc_aligned(pkg, regs->rcx, SGX_PAGE_SIZE, &slot);
+	r = operand_epc_aligned(pkg, as, regs->rcx, SGX_PAGE_SIZE, &slot);
 	if (!cpu_ok(r))
 		return r;
-	r = operand_epc_aligned(pkg, regs->rdx, SGX_VA_SLOT_SIZE, &va_slot);
+	r = operand_epc_aligned(pkg, as, regs->rdx, SGX_VA_SLOT_SIZE, &va_slot);
 	if (!cpu_ok(r))
 		return r;
 	/* The version of a VA page is in another VA page. */
@@ -145,10 +137,10 @@ struct cpu_result encls_ewb(struct cpu_package *pkg, const struct cpu_as *as, st
 		return r;
 	if (pageinfo.linaddr || pageinfo.secs)
 		return cpu_gp();
-	r = operand_check(pageinfo.secinfo, sizeof(struct sgx_pcmd));
+	r = operand_check(as, pageinfo.secinfo, sizeof(struct sgx_pcmd));
 	if (!cpu_ok(r))
 		return r;
-	r = operand_check(pageinfo.srcpge, SGX_PAGE_SIZE);
+	r = operand_check(as, pageinfo.srcpge, SGX_PAGE_SIZE);
 	if (!cpu_ok(r))
 		return r;
 

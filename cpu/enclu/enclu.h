@@ -8,9 +8,14 @@
 
 #include <cpu/leaf.h>
 
-struct cpu_result enclu_ereport(struct cpu_package *pkg, const struct cpu_enclave_as *encl,
-				struct cpu_regs *regs) CPU_MUST_CHECK;
-struct cpu_result enclu_egetkey(struct cpu_package *pkg, const struct cpu_enclave_as *encl,
-				struct cpu_regs *regs) CPU_MUST_CHECK;
+#define ENCLU_LEAF(name)                                                                           \
+	struct cpu_result enclu_##name(struct cpu_package *pkg, const struct cpu_enclave_as *encl, \
+				       struct cpu_regs *regs) CPU_MUST_CHECK
+
+ENCLU_LEAF(ereport);
+ENCLU_LEAF(egetkey);
+ENCLU_LEAF(eaccept);
+ENCLU_LEAF(emodpe);
+ENCLU_LEAF(eacceptcopy);
 
 #endif

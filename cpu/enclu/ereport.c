@@ -11,10 +11,6 @@
 #include "../operand.h"
 #include "../secs.h"
 
-#define TARGETINFO_ALIGN 512u
-#define REPORTDATA_ALIGN 128u
-#define REPORT_ALIGN	 512u
-
 /* Everything but KEYID and MAC: what the processor says of the enclave. */
 static void describe(const struct cpu_package *pkg, const union secs_page *secs,
 		     struct sgx_report *report)
@@ -43,13 +39,13 @@ struct cpu_result enclu_ereport(struct cpu_package *pkg, const struct cpu_enclav
 	struct cpu_result r;
 
 	/* TARGETINFO and REPORTDATA readable, the REPORT's place writable. */
-	r = operand_enclave(pkg, encl, regs->rbx, TARGETINFO_ALIGN, false, &target);
+	r = operand_enclave(pkg, encl, OPERAND_TARGETINFO, regs->rbx, &target);
 	if (!cpu_ok(r))
 		return r;
-	r = operand_enclave(pkg, encl, regs->rcx, REPORTDATA_ALIGN, false, &data);
+	r = operand_enclave(pkg, encl, OPERAND_REPORTDATA, regs->rcx, &data);
 	if (!cpu_ok(r))
 		goto put_target;
-	r = operand_enclave(pkg, encl, regs->rdx, REPORT_ALIGN, true, &output);
+	r = operand_enclave(pkg, encl, OPERAND_REPORT, regs->rdx, &output);
 	if (!cpu_ok(r))
 		goto put_data;
 

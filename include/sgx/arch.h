@@ -94,6 +94,9 @@ struct sgx_tcs {
 #define SGX_EXITINFO_TYPE_SW   (6u << 8)
 #define SGX_EXITINFO_VALID_BIT (1u << 31)
 
+/* GPRSGX.AEXNOTIFY: the enclave wants to hear of the AEX that wrote this frame */
+#define SGX_GPRSGX_AEXNOTIFY_BIT (1u << 0)
+
 /* GPRSGX: the last bytes of an SSA frame */
 struct sgx_gprsgx {
 	uint64_t rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi;

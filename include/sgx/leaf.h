@@ -80,15 +80,16 @@ enum sgx_code {
 };
 
 /* CPUID */
-#define SGX_CPUID_FEATURES	 0x07u /* EBX bit 2: SGX; ECX bit 30: SGX_LC */
-#define SGX_CPUID_7_EBX_SGX	 (1u << 2)
-#define SGX_CPUID_7_ECX_SGX_LC	 (1u << 30)
-#define SGX_CPUID_LEAF		 0x12u
-#define SGX_CPUID_12_EAX_SGX1	 (1u << 0)
-#define SGX_CPUID_12_EAX_SGX2	 (1u << 1)
-#define SGX_CPUID_12_EAX_OVERSUB (1u << 6) /* ETRACKC, ELDBC, ELDUC, ERDINFO */
-#define SGX_CPUID_12_EPC_SUBLEAF 2u
-#define SGX_CPUID_12_EPC_VALID	 1u /* sub-leaf type 0001b */
+#define SGX_CPUID_FEATURES	  0x07u /* EBX bit 2: SGX; ECX bit 30: SGX_LC */
+#define SGX_CPUID_7_EBX_SGX	  (1u << 2)
+#define SGX_CPUID_7_ECX_SGX_LC	  (1u << 30)
+#define SGX_CPUID_LEAF		  0x12u
+#define SGX_CPUID_12_EAX_SGX1	  (1u << 0)
+#define SGX_CPUID_12_EAX_SGX2	  (1u << 1)
+#define SGX_CPUID_12_EAX_OVERSUB  (1u << 6) /* ETRACKC, ELDBC, ELDUC, ERDINFO */
+#define SGX_CPUID_12_EAX_EDECCSSA (1u << 11)
+#define SGX_CPUID_12_EPC_SUBLEAF  2u
+#define SGX_CPUID_12_EPC_VALID	  1u /* sub-leaf type 0001b */
 
 /* MSRs */
 #define SGX_MSR_FEATURE_CONTROL	   0x3au

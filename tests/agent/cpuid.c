@@ -162,8 +162,8 @@ CASE(in_a_library)
 	say("answered %d, ill %d", good, ill);
 }
 
-/* Nothing stays of a library that is gone: a UD2 at the place of its CPUID is one. */
-CASE(ud2_where_cpuid_was)
+/* Nothing stays of a library that is gone: UD2 and HLT at the place of its CPUID. */
+CASE(other_where_cpuid_was)
 {
 	const char *what;
 	void (*lib_die)(void), (*f)(void);
@@ -175,7 +175,7 @@ CASE(ud2_where_cpuid_was)
 	say("answered %d", answered(fn));
 	/* where the instruction is: 0F A2, or what stands for it */
 	for (p = (uint8_t *)(uintptr_t)fn;
-	     !(p[0] == 0x0f && p[1] == 0xa2) && !(p[0] == 0x06 && p[1] == 0x17); p++)
+	     !(p[0] == 0x0f && p[1] == 0xa2) && !(p[0] == 0xf4 && p[1] == 0x17); p++)
 		must(p < (uint8_t *)(uintptr_t)fn + 100);
 	must(dlclose(lib) == 0);
 	page = (uint8_t *)((uintptr_t)p & ~(PAGE - 1));
@@ -186,6 +186,10 @@ CASE(ud2_where_cpuid_was)
 	p[2] = 0xc3;
 	*(void **)&f = p;
 	say("ill %d at the place %d", is_ill(f), ill_addr == (uintptr_t)p);
+	p[0] = 0xf4;
+	p[1] = 0xcc;
+	catch_info(SIGSEGV, on_ill, 0);
+	say("segv %d, code %d", sigsetjmp(back, 1) || (f(), false), (int)ill_code);
 }
 
 /* The library's code stays one mapping, not writable. */

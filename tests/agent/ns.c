@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <spawn.h>
+#include <stdatomic.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -212,4 +213,50 @@ CASE(dumpable_stays)
 		changed += prctl(PR_GET_DUMPABLE) != value;
 	}
 	say("changed %d", changed);
+}
+
+static const char *not_a_program;
+static atomic_bool over;
+
+static void exec_fails(void)
+{
+	char *argv[] = {(char *)not_a_program, NULL}, *env[] = {NULL};
+
+	must(execve(not_a_program, argv, env) < 0 && errno == ENOEXEC);
+}
+
+static void *failing(void *arg)
+{
+	while (!atomic_load(&over))
+		exec_fails();
+	return NULL;
+}
+
+/* Children that are forked while another thread is about to exec: at once, and later. */
+CASE(dumpable_stays_in_children)
+{
+	char path[] = "/tmp/swsgx-ns-XXXXXX";
+	int fd = mkstemp(path), changed = 0, status;
+	pthread_t t;
+
+	must(fd >= 0 && write(fd, "text", 4) == 4 && fchmod(fd, 0755) == 0 && close(fd) == 0);
+	not_a_program = path;
+	must(prctl(PR_SET_DUMPABLE, 0) == 0);
+	must(pthread_create(&t, NULL, failing, NULL) == 0);
+	for (int i = 0; i < 100; i++) {
+		pid_t pid = fork();
+
+		if (pid == 0) {
+			int now = prctl(PR_GET_DUMPABLE);
+
+			exec_fails();
+			_exit(now | prctl(PR_GET_DUMPABLE) << 1);
+		}
+		must(pid > 0 && waitpid(pid, &status, 0) == pid);
+		changed += !WIFEXITED(status) || WEXITSTATUS(status);
+	}
+	atomic_store(&over, true);
+	pthread_join(t, NULL);
+	say("changed %d, after it %d", changed, prctl(PR_GET_DUMPABLE));
+	must(unlink(path) == 0);
 }

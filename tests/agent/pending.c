@@ -372,3 +372,28 @@ CASE(none_is_lost)
 	say_status("sender", pid);
 	say("rounds %d", atomic_load(&storm->done));
 }
+
+/*
+ * What the agent passes on to a thread has a mark, which others could imitate: nobody
+ * is made to believe in a fault that way (agent/signal/pending.c: forward_to()).
+ */
+CASE(imitated_fault)
+{
+	union {
+		siginfo_t info;
+		int32_t word[32];
+	} u;
+
+	catch_info(SIGFPE, recording, 0);
+	catch_info(SIGSEGV, recording, 0);
+	for (int code = 1; code < 3; code++) {
+		memset(&u, 0, sizeof(u));
+		u.info.si_signo = SIGFPE;
+		u.info.si_code = -0x5357;
+		u.word[9] = SIGSEGV;
+		u.word[10] = code;
+		u.word[11] = 0x73776678;
+		must(syscall(SYS_rt_tgsigqueueinfo, getpid(), gettid(), SIGFPE, &u.info) == 0);
+		say("signo %d code %d", seen.si_signo, seen.si_code);
+	}
+}

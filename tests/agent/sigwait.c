@@ -128,6 +128,25 @@ CASE(sigwait_own_first_wins)
 	}
 }
 
+/* Both kinds of one number: two signals, the thread's first */
+CASE(sigwait_thread_and_process)
+{
+	struct timespec none = {0, 0};
+	siginfo_t info;
+	sigset_t set;
+
+	block_own();
+	for (size_t i = 0; i < OWN; i++) {
+		must(kill(getpid(), own[i]) == 0);
+		must(pthread_kill(pthread_self(), own[i]) == 0);
+		set = set_of(own[i], 0);
+		for (int n = 0; n < 3; n++) {
+			memset(&info, 0, sizeof(info));
+			say_info(sigtimedwait(&set, &info, &none), &info);
+		}
+	}
+}
+
 /* The faults' signals before others, whatever their number. */
 CASE(sigwait_order)
 {

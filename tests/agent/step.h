@@ -6,6 +6,9 @@
 #include <stdint.h>
 #include <sys/ucontext.h>
 
+/* RFLAGS that the program has set at the call: DF, NT and ID */
+#define STEP_FLAGS 0x204400u
+
 struct step_shared {
 	/* by the target, once */
 	volatile uint32_t ready;

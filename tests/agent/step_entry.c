@@ -27,8 +27,8 @@
 #include <unistd.h>
 
 #define STEPS_MAX 100000
-/* CF PF AF ZF SF DF OF */
-#define STATUS_FLAGS 0xcd5u
+/* CF PF AF ZF SF OF, and what the program has set */
+#define STATUS_FLAGS (0x8d5u | STEP_FLAGS)
 #define TRAP_FLAG    0x100u
 
 static struct step_shared *shared;
@@ -134,6 +134,7 @@ static void check_aex(unsigned int k, uint64_t aep)
 	CHECK_EQ(got[REG_RAX], SGX_ERESUME);
 	CHECK_EQ(got[REG_RBX], shared->tcs);
 	CHECK_EQ(got[REG_RCX], aep);
+	CHECK_EQ((uint64_t)got[REG_EFL] & STATUS_FLAGS, STEP_FLAGS); /* AEX clears the rest */
 }
 
 static void start(void)

@@ -29,7 +29,12 @@ static void noting(int sig, siginfo_t *info, void *context)
 static void enter(struct encl *e, bool stepped)
 {
 	struct sgx_enclave_run run = {.tcs = encl_tcs(e, 0)};
-	struct encl_regs regs = {.rdi = OP_NOP, .rsi = 0x51, .rdx = 0xd0, .r8 = 0x88, .r9 = 0x99};
+	struct encl_regs regs = {.rdi = OP_NOP,
+				 .rsi = 0x51,
+				 .rdx = 0xd0,
+				 .r8 = 0x88,
+				 .r9 = 0x99,
+				 .set_rflags = STEP_FLAGS};
 	int ret;
 
 	if (stepped)
@@ -42,6 +47,7 @@ static void enter(struct encl *e, bool stepped)
 	}
 	CHECK_EQ(run.function, SGX_EEXIT);
 	CHECK_EQ(regs.rsi, 0); /* CSSA */
+	CHECK_EQ(regs.rflags & STEP_FLAGS, STEP_FLAGS);
 }
 
 int main(int argc, char **argv)

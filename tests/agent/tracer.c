@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * usage: tracer fork|vfork|seize PROGRAM [ARGUMENT...]
+ * usage: tracer fork|keep|vfork|seize PROGRAM [ARGUMENT...]
  *
- * What strace and gdb do to start a program.  Exits with the program's status,
- * 100 if it was killed.
+ * What strace and gdb do to start a program; keep: what ltrace does, which passes no
+ * SIGSYS on.  Exits with the program's status, 100 if it was killed.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static int follow(pid_t pid)
+static int follow(pid_t pid, int kept)
 {
 	int status;
 
@@ -23,7 +23,8 @@ static int follow(pid_t pid)
 			return WEXITSTATUS(status);
 		if (WIFSIGNALED(status))
 			return 100;
-		if (status >> 16 || WSTOPSIG(status) == SIGTRAP || WSTOPSIG(status) == SIGSTOP)
+		if (status >> 16 || WSTOPSIG(status) == SIGTRAP || WSTOPSIG(status) == SIGSTOP ||
+		    WSTOPSIG(status) == kept)
 			ptrace(PTRACE_CONT, pid, 0, 0);
 		else
 			ptrace(PTRACE_CONT, pid, 0, WSTOPSIG(status));
@@ -57,5 +58,5 @@ int main(int argc, char **argv)
 			return 103;
 		kill(pid, SIGCONT);
 	}
-	return follow(pid);
+	return follow(pid, strcmp(argv[1], "keep") ? 0 : SIGSYS);
 }

@@ -1,11 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# usage: words.sh SWSGX TRACER
+# usage: words.sh SWSGX TRACER KILLED SANITIZE
+# SANITIZE: with what swsgx was built, or none
 #
 # Execs that cannot be as they are bare: each says one line, and none dies silently.
 swsgx=$1
 tracer=$2
+killed=$3
+sanitize=$4
 tmp=$(mktemp -d) || exit 2
 trap 'rm -rf "$tmp"' EXIT
 chmod 755 "$tmp"
@@ -47,6 +50,11 @@ try() {
 lines() {
 	[ "$(grep -c '^swsgx: ' "$tmp/err")" = "$1" ] && [ "$(grep -cF -e "$2" "$tmp/err")" = "$1" ]
 	result $? "$name: $1 line with '$2'"
+}
+
+says() {
+	[ "$(grep -cF -e "$1" "$tmp/err")" = 1 ]
+	result $? "$name: says '$1'"
 }
 
 out() {
@@ -105,6 +113,51 @@ try 'no privileges' 0 "$swsgx" run -- id -u
 lines 0 ''
 out "$me"
 
+# --- who is killed while it execs is dead, and nothing else
+try 'killed' 0 "$swsgx" run -- "$killed" 500
+lines 0 ''
+
+# --- what the daemon is asked with, and by what it finds the process
+# shellcheck disable=SC2016 # for the inner shell
+try 'no descriptor left' 126 "$swsgx" run -- sh -c 'ulimit -n 10
+	exec 3</dev/null 4</dev/null 5</dev/null 6</dev/null 7</dev/null 8</dev/null 9</dev/null
+	/bin/true; exit $?'
+lines 1 'exec of /bin/true refused: no descriptor is left to ask the SGX machine with (ulimit -n'
+if [ "$me" = 0 ]; then space='unshare -m'; else space='unshare -rm'; fi
+hide='mount -t tmpfs none /proc'
+# shellcheck disable=SC2086 # words
+if [ "$sanitize" != none ]; then
+	# the sanitizers' run-times need /proc themselves, and read their options there
+	echo "# no /proc: not with b_sanitize=$sanitize"
+elif $space sh -c "$hide" 2>/dev/null; then
+	# shellcheck disable=SC2016
+	try 'no /proc' 125 $space sh -c "$hide"' && "$0" run -- /bin/true' "$swsgx"
+	says 'swsgx run: there is no /proc here, and the machine needs one'
+	try 'no /proc any more' 126 $space "$swsgx" run -- sh -c "$hide && /bin/true; exit \$?"
+	# mount(8) may have a line of its own: it is a set-user-ID program
+	says 'exec of /bin/true refused: the SGX machine needs /proc, and none is mounted'
+else
+	skip 'no /proc' 'no mount namespaces'
+fi
+
+# --- a program that may be executed and not read
+cp "$(command -v id)" "$tmp/unreadable" && chmod 711 "$tmp/unreadable"
+as_other=
+if [ "$me" = 0 ] && command -v setpriv >/dev/null; then
+	as_other='setpriv --reuid=65534 --regid=65534 --clear-groups'
+fi
+# shellcheck disable=SC2086 # words
+if [ "$me" != 0 ]; then
+	# its owner may read it: as root the test is another user
+	try 'execute-only, its own' 0 "$swsgx" run -- "$tmp/unreadable"
+elif [ -z "$as_other" ] || ! $as_other env "HOME=$tmp" "$swsgx" run -- true 2>/dev/null; then
+	skip 'execute-only' 'root, who may read everything, and cannot become another user'
+else
+	# SIGKILL
+	try 'execute-only' 137 $as_other env "HOME=$tmp" "$swsgx" run -- "$tmp/unreadable"
+	lines 1 'its file may be executed but not read'
+fi
+
 # --- a 32-bit program: one system call, and out with what it gave
 cat >"$tmp/i386.s" <<'END'
 	.globl	_start
@@ -154,7 +207,7 @@ else
 fi
 
 # --- a tracer of somebody else's
-for how in fork vfork seize; do
+for how in fork keep vfork seize; do
 	try "bare, $how" 7 "$tracer" $how /bin/sh -c 'exit 7'
 	try "inside, $how" "$([ $how = vfork ] && echo 110 || echo 111)" \
 		"$swsgx" run -- "$tracer" $how /bin/sh -c 'exit 7'

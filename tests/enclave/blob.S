@@ -22,6 +22,7 @@ entry:
 	add	%r10, %r11
 	mov	%rcx, %r15	/* where EEXIT goes */
 	jmp	*%r11
+	.balign	4		/* the host may have set AC */
 table:
 	.long	op_nop - table, op_copy - table, op_read8 - table, op_write8 - table
 	.long	op_jump - table, op_ud2 - table, op_divide - table, op_noncanonical - table

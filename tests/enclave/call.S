@@ -4,7 +4,8 @@
  *
  * Calls the vDSO function with every register that it passes on taken from
  * @regs, and puts there what they hold when it returns.  R12 to R15 are lost in
- * an enclave that is left by an exception; they are kept here.
+ * an enclave that is left by an exception; they are kept here.  Flags of
+ * regs->set_rflags are set at the call, where an ABI wants none of them.
  */
 #include "blob.h"
 
@@ -39,6 +40,10 @@ encl_vdso_call:
 	.irp	n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
 	movdqu	128 + 16 * \n(%rax), %xmm\n
 	.endr
+	mov	120(%rax), %rax
+	pushfq
+	or	%rax, (%rsp)
+	popfq
 	call	*8(%rsp)
 	mov	16(%rsp), %rcx
 	mov	%rdi, 0(%rcx)
@@ -57,10 +62,9 @@ encl_vdso_call:
 	mov	%rbp, 104(%rcx)
 	pushfq
 	pop	112(%rcx)
-	pushfq			/* AEX leaves the enclave's AC: not for compiled code */
-	andl	$~0x40000, (%rsp)
+	pushfq			/* DF, NT, AC and ID are the enclave's: not for compiled code */
+	andl	$~0x244400, (%rsp)
 	popfq
-	cld
 	.irp	n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
 	movdqu	%xmm\n, 128 + 16 * \n(%rcx)
 	.endr
@@ -103,7 +107,7 @@ encl_enclu:
 	push	%r13
 	push	%r14
 	push	%r15
-	mov	%edi, %eax
+	mov	%rdi, %rax
 	mov	%rsi, %rbx
 	mov	%rcx, %rdi
 	mov	%rdx, %rcx
@@ -136,6 +140,42 @@ encl_enclu_jump:
 	mov	$2, %eax
 	jmp	encl_enclu_site
 	.size	encl_enclu_jump, . - encl_enclu_jump
+
+/*
+ * uint64_t encl_enclu_flags(leaf, rbx, aep, to, set_rflags): as encl_enclu_jump(), with
+ * these flags set at the ENCLU.  Returns RFLAGS behind it, of which the ABI's are
+ * in force again.
+ */
+	.globl	encl_enclu_flags
+	.type	encl_enclu_flags, @function
+encl_enclu_flags:
+	push	%rbx
+	push	%rbp
+	push	%r12
+	push	%r13
+	push	%r14
+	push	%r15
+	mov	%edi, %eax
+	mov	%rsi, %rbx
+	mov	%rcx, %rsi
+	mov	%rdx, %rcx
+	mov	$OP_JUMP, %edi
+	pushfq
+	or	%r8, (%rsp)
+	popfq
+	.byte	0x0f, 0x01, 0xd7
+	pushfq
+	mov	(%rsp), %rax
+	andl	$~0x244400, (%rsp)
+	popfq
+	pop	%r15
+	pop	%r14
+	pop	%r13
+	pop	%r12
+	pop	%rbp
+	pop	%rbx
+	ret
+	.size	encl_enclu_flags, . - encl_enclu_flags
 
 /*
  * encl_enclu_regs(on): ENCLU with the registers of ucontext's array (REG_R8 first),

@@ -8,8 +8,10 @@
 
 #include <errno.h>
 #include <harness/harness.h>
+#include <proto/debug.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <ucontext.h>
 #include <unistd.h>
 
@@ -453,6 +455,40 @@ TEST(tcs_read)
 	word = 4;
 	CHECK_EQ(debug_access(tcs + offsetof(struct sgx_tcs, flags), &word, true), 0);
 	CHECK_EQ(encl_enter_fixed(&enclave, 1, SGX_EENTER, 0, 0, 0, 0, 0).run.function, SGX_EENTER);
+	encl_free(&enclave);
+}
+
+static void map_all_first(const struct encl *e, struct sgx_secs *secs)
+{
+	CHECK(mmap((void *)e->base, e->size, PROT_READ | PROT_WRITE | PROT_EXEC,
+		   MAP_SHARED | MAP_FIXED, e->fd, 0) == (void *)e->base);
+}
+
+/*
+ * Linux' access operation asks what a fault asks: a page whose maximum a mapping exceeds
+ * (it was there first) is not there; nor are any words where one of them is not.
+ */
+TEST(a_debugger_is_refused_where_a_fault_would_be)
+{
+	uint64_t tcs, end, word = 0;
+
+	encl_build(&enclave, &(struct encl_opts){.heap = ENCL_DATA_SIZE,
+						 .secs_hook = map_all_first,
+						 .no_map = true});
+	tcs = encl_tcs(&enclave, 0) + offsetof(struct sgx_tcs, flags);
+	end = enclave.heap + ENCL_DATA_SIZE;
+	CHECK(end < enclave.base + enclave.size);
+	CHECK_EQ(debug_access(tcs, &word, false), -EFAULT);
+	CHECK_EQ(debug_access(enclave.heap, &word, true), -EFAULT);
+	/* A TCS' maximum is RW. */
+	CHECK_SYS(mprotect((void *)(tcs & ~4095ull), 4096, PROT_READ | PROT_WRITE));
+	CHECK_EQ(debug_access(tcs, &word, false), 0);
+	CHECK_SYS(mprotect((void *)enclave.heap, ENCL_DATA_SIZE + 4096, PROT_READ | PROT_WRITE));
+	CHECK_EQ(debug_access(enclave.heap, &word, true), 0);
+	CHECK_EQ(debug_access(end - 8, &word, false), 0);
+	/* The second word would be in a page that was never added. */
+	CHECK_EQ(debug_ask(getpid(), PROTO_DEBUG_READ, end - 4, &word), -EFAULT);
+	CHECK_EQ(debug_ask(getpid(), PROTO_DEBUG_WRITE, end - 4, &word), -EFAULT);
 	encl_free(&enclave);
 }
 

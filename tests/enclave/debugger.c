@@ -57,28 +57,35 @@ static int private_socket(void)
 	return sp[0];
 }
 
-int debug_access(uint64_t addr, uint64_t *data, bool write)
+int debug_ask(pid_t pid, uint32_t op, uint64_t addr, uint64_t *data)
 {
 	struct proto_debug msg = {
 		.magic = PROTO_MAGIC,
 		.version = PROTO_VERSION,
-		.op = write ? PROTO_DEBUG_WRITE : PROTO_DEBUG_READ,
-		.pid = (uint32_t)getpid(),
-		.size = sizeof(*data),
+		.op = op,
+		.pid = (uint32_t)pid,
+		.size = op <= PROTO_DEBUG_WRITE ? sizeof(*data) : 0,
 		.addr = addr,
 	};
-	size_t size = HEADER_SIZE + (write ? sizeof(*data) : 0);
+	size_t size = HEADER_SIZE + (op == PROTO_DEBUG_WRITE ? sizeof(*data) : 0);
 	int sock = private_socket();
 
 	memcpy(msg.data, data, sizeof(*data));
 	CHECK_EQ(send(sock, &msg, size, MSG_NOSIGNAL), size);
 	CHECK(recv(sock, &msg, sizeof(msg), 0) >= (ssize_t)HEADER_SIZE);
 	close(sock);
-	if (msg.status < 0)
-		return msg.status;
-	CHECK_EQ(msg.status, sizeof(*data));
-	if (!write)
+	if (op == PROTO_DEBUG_READ && msg.status > 0)
 		memcpy(data, msg.data, sizeof(*data));
+	return msg.status;
+}
+
+int debug_access(uint64_t addr, uint64_t *data, bool write)
+{
+	int ret = debug_ask(getpid(), write ? PROTO_DEBUG_WRITE : PROTO_DEBUG_READ, addr, data);
+
+	if (ret < 0)
+		return ret;
+	CHECK_EQ(ret, sizeof(*data));
 	return 0;
 }
 

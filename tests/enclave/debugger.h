@@ -4,6 +4,10 @@
 
 #include "encl.h"
 
+#include <sys/types.h>
+
+/* A question about a process (enum proto_debug_op), 8 bytes.  Return: the answer's status. */
+int debug_ask(pid_t pid, uint32_t op, uint64_t addr, uint64_t *data);
 /* EDBGRD or EDBGWR of 8 bytes.  0 or -errno. */
 int debug_access(uint64_t addr, uint64_t *data, bool write);
 /* EDBGWR of TCS.FLAGS: opt-in entry on or off.  0 or -errno. */

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <harness/harness.h>
 #include <setjmp.h>
+#include <sgx/driver.h>
 #include <stdlib.h>
 #include <sys/auxv.h>
 #include <sys/ioctl.h>
@@ -111,6 +112,10 @@ uint64_t encl_xfrm(void)
 
 void encl_open(struct encl *e, const struct encl_opts *opts)
 {
+	static const char *const device[] = {
+		[ENCL_UPSTREAM] = "/dev/sgx_enclave",
+		[ENCL_V22] = "/dev/sgx/enclave",
+	};
 	uint64_t want, start;
 	void *area;
 
@@ -130,7 +135,7 @@ void encl_open(struct encl *e, const struct encl_opts *opts)
 	want = ENCL_TCS + e->opts.tcs_count * encl_stride(e) + e->opts.heap + ENCL_PAGE;
 	for (e->size = 0x20000; e->size < want; e->size <<= 1)
 		;
-	e->fd = open("/dev/sgx_enclave", O_RDWR | O_CLOEXEC);
+	e->fd = open(device[e->opts.interface], O_RDWR | O_CLOEXEC);
 	CHECK_SYS(e->fd);
 	area = mmap(NULL, 2 * e->size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	CHECK(area != MAP_FAILED);
@@ -152,16 +157,20 @@ void encl_secs(const struct encl *e, struct sgx_secs *secs)
 	secs->miscselect = e->opts.miscselect;
 	secs->attributes.flags = e->opts.attributes;
 	secs->attributes.xfrm = e->opts.xfrm;
+	if (e->opts.secs_hook)
+		e->opts.secs_hook(e, secs);
 }
 
 int encl_create(struct encl *e)
 {
 	struct sgx_secs secs;
 	struct sgx_enclave_create create = {.src = (uint64_t)&secs};
+	int ret;
 
 	encl_secs(e, &secs);
 	cpu_measure_ecreate(&e->measure, secs.ssaframesize, secs.size);
-	return ioctl(e->fd, SGX_IOC_ENCLAVE_CREATE, &create) ? -errno : 0;
+	ret = ioctl(e->fd, SGX_IOC_ENCLAVE_CREATE, &create);
+	return ret < 0 ? -errno : ret;
 }
 
 /* What the processor does with a page, for MRENCLAVE */
@@ -170,6 +179,33 @@ static void measure_page(struct encl *e, uint64_t offset, const uint8_t *page, u
 	cpu_measure_eadd(&e->measure, offset, secinfo);
 	for (unsigned int i = 0; i < ENCL_PAGE; i += SGX_EEXTEND_SIZE)
 		cpu_measure_eextend(&e->measure, offset + i, page + i);
+}
+
+/* One page, as drivers before Linux 5.11 take them */
+static int add_page(struct encl *e, uint64_t offset, const uint8_t *src,
+		    const struct sgx_secinfo_arch *info, uint16_t mrmask)
+{
+	struct sgx_v22_add_page add = {
+		.addr = e->base + offset,
+		.src = (uint64_t)src,
+		.secinfo = (uint64_t)info,
+		.mrmask = mrmask,
+	};
+
+	return ioctl(e->fd, SGX_V22_ADD_PAGE, &add) ? -errno : 0;
+}
+
+static int add_pages(struct encl *e, struct sgx_enclave_add_pages *add)
+{
+	uint16_t mrmask = add->flags & SGX_PAGE_MEASURE ? 0xffff : 0;
+	int ret = 0;
+
+	if (e->opts.interface == ENCL_UPSTREAM)
+		return ioctl(e->fd, SGX_IOC_ENCLAVE_ADD_PAGES, add) ? -errno : 0;
+	for (; !ret && add->count < add->length; add->count += ret ? 0 : ENCL_PAGE)
+		ret = add_page(e, add->offset + add->count, (const uint8_t *)add->src + add->count,
+			       (const struct sgx_secinfo_arch *)add->secinfo, mrmask);
+	return ret;
 }
 
 int encl_add(struct encl *e, uint64_t offset, const void *src, uint64_t size, uint64_t secinfo,
@@ -183,7 +219,7 @@ int encl_add(struct encl *e, uint64_t offset, const void *src, uint64_t size, ui
 		.secinfo = (uint64_t)&info,
 		.flags = flags,
 	};
-	int ret = ioctl(e->fd, SGX_IOC_ENCLAVE_ADD_PAGES, &add) ? -errno : 0;
+	int ret = add_pages(e, &add);
 
 	if (count)
 		*count = add.count;
@@ -260,7 +296,7 @@ void encl_add_all(struct encl *e)
 void encl_sign(struct encl *e)
 {
 	struct sgx_sigstruct_arch *s = &e->sigstruct;
-	const char *why = "";
+	const char *key = e->opts.key ? e->opts.key : cpu_test_key, *why = "";
 
 	memset(s, 0, sizeof(*s));
 	cpu_sigstruct_init(s);
@@ -274,15 +310,18 @@ void encl_sign(struct encl *e)
 	s->isvprodid = 7;
 	s->isvsvn = 3;
 	cpu_measure_final(&e->measure, s->enclavehash);
-	if (cpu_sigstruct_sign(s, cpu_test_key, sizeof(cpu_test_key), &why))
+	if (e->opts.sign_hook)
+		e->opts.sign_hook(e, s);
+	if (cpu_sigstruct_sign(s, key, strlen(key), &why))
 		FAIL("cannot sign: %s", why);
 }
 
 int encl_init(struct encl *e)
 {
 	struct sgx_enclave_init init = {.sigstruct = (uint64_t)&e->sigstruct};
+	int ret = ioctl(e->fd, SGX_IOC_ENCLAVE_INIT, &init);
 
-	return ioctl(e->fd, SGX_IOC_ENCLAVE_INIT, &init) ? -errno : 0;
+	return ret < 0 ? -errno : ret;
 }
 
 int encl_map(struct encl *e, uint64_t offset, uint64_t size, int prot)
@@ -302,7 +341,9 @@ void encl_map_all(struct encl *e)
 	CHECK_EQ(encl_map(e, ENCL_DATA, ENCL_DATA_SIZE, PROT_RW), 0);
 	CHECK_EQ(encl_map(e, ENCL_RO, ENCL_PAGE, PROT_READ), 0);
 	CHECK_EQ(encl_map(e, ENCL_NOX, ENCL_PAGE, PROT_RW), 0);
-	CHECK_EQ(encl_map(e, ENCL_HOLE, ENCL_PAGE, PROT_RW), 0);
+	/* before Linux 5.11 a page that is not there cannot be mapped */
+	if (e->opts.interface == ENCL_UPSTREAM)
+		CHECK_EQ(encl_map(e, ENCL_HOLE, ENCL_PAGE, PROT_RW), 0);
 	CHECK_EQ(encl_map(e, ENCL_RWX, ENCL_PAGE, PROT_RW | PROT_EXEC), 0);
 	CHECK_EQ(encl_map(e, ENCL_TCS, e->opts.tcs_count * encl_stride(e) + e->opts.heap, PROT_RW),
 		 0);

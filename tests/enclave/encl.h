@@ -29,7 +29,14 @@
 
 struct encl;
 
+/* Which generation of the interface it is built through */
+enum encl_interface {
+	ENCL_UPSTREAM,
+	ENCL_V22, /* /dev/sgx/enclave of the patch series */
+};
+
 struct encl_opts {
+	enum encl_interface interface;
 	uint64_t attributes; /* 0: ENCL_ATTR */
 	uint64_t xfrm; /* 0: SGX_XFRM_LEGACY */
 	uint32_t miscselect;
@@ -39,6 +46,10 @@ struct encl_opts {
 	uint64_t heap; /* read-write bytes behind the TCSs */
 	const uint8_t *code; /* ENCL_CODE_SIZE bytes in the place of blob.S; see tcs_hook */
 	bool no_init, no_map;
+	/* changes the SECS before CREATE, the SIGSTRUCT before it is signed */
+	void (*secs_hook)(const struct encl *e, struct sgx_secs *secs);
+	void (*sign_hook)(const struct encl *e, struct sgx_sigstruct_arch *sig);
+	const char *key; /* PEM, of another signer; NULL: the test key */
 	/* changes a TCS before it is added */
 	void (*tcs_hook)(struct encl *e, unsigned int i, struct sgx_tcs *tcs);
 };
@@ -57,7 +68,7 @@ struct encl {
 struct encl_regs {
 	uint64_t rdi, rsi, rdx, r8, r9, r10, r11, r12, r13, r14, r15;
 	uint64_t rbx, rsp, rbp, rflags; /* out */
-	uint64_t pad;
+	uint64_t set_rflags; /* RFLAGS bits that are set at the call */
 	uint8_t xmm[16][16];
 };
 
@@ -111,7 +122,7 @@ void encl_free(struct encl *e);
 /* The steps of encl_build() */
 void encl_open(struct encl *e, const struct encl_opts *opts); /* opens, reserves ELRANGE */
 void encl_secs(const struct encl *e, struct sgx_secs *secs);
-int encl_create(struct encl *e); /* 0 or -errno, as the rest */
+int encl_create(struct encl *e); /* 0 or -errno, as the rest; of older drivers also a code */
 int encl_add(struct encl *e, uint64_t offset, const void *src, uint64_t size, uint64_t secinfo,
 	     uint64_t flags, uint64_t *count);
 void encl_add_all(struct encl *e);
@@ -133,13 +144,17 @@ int encl_vdso_call(struct encl_regs *regs, unsigned int leaf, struct sgx_enclave
 int encl_vdso_call_on(struct encl_regs *regs, unsigned int leaf, struct sgx_enclave_run *run,
 		      void *function, void *stack);
 void *encl_vdso(void); /* __vdso_sgx_enter_enclave */
-uint64_t encl_enclu(unsigned int leaf, uint64_t rbx, uint64_t aep, uint64_t op);
+/* leaf: RAX, whole */
+uint64_t encl_enclu(uint64_t leaf, uint64_t rbx, uint64_t aep, uint64_t op);
 extern const uint8_t encl_enclu_site[];
 /* ENCLU with registers as in ucontext's gregs; for ones that fault */
 void encl_enclu_regs(const uint64_t *on);
 extern const uint8_t encl_enclu_regs_site[];
 /* EENTER by the same ENCLU, OP_JUMP to an address */
 void encl_enclu_jump(uint64_t rbx, uint64_t aep, uint64_t to);
+/* The same with RFLAGS bits set at the ENCLU.  Return: RFLAGS as EEXIT left them. */
+uint64_t encl_enclu_flags(unsigned int leaf, uint64_t rbx, uint64_t aep, uint64_t to,
+			  uint64_t set_rflags);
 /* encl_enclu() with TF from there on; the handler of SIGTRAP is to end it */
 uint64_t step_enclu(unsigned int leaf, uint64_t rbx, uint64_t aep, uint64_t op);
 extern const uint8_t step_enclu_site[], step_enclu_end[];

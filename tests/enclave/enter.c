@@ -33,6 +33,7 @@ static void fill_regs(struct encl_regs *regs)
 		r[i] = 0x0123456789abcde0ull + 0x1111111111111111ull * (uint64_t)i;
 	for (int i = 0; i < 16; i++)
 		memset(regs->xmm[i], 0x10 + i, 16);
+	regs->set_rflags = 0;
 }
 
 TEST(registers_pass_in)

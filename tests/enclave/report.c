@@ -58,6 +58,27 @@ static struct sgx_report report(struct encl *e, const struct sgx_targetinfo *t, 
 	return r;
 }
 
+/*
+ * mov %rdx, %rbx; mov %r8, %rcx; mov %r9, %rdx; mov %r12d, %eax; push $0x8d7; popfq; enclu;
+ * pushfq; pop %rsi.  So all status flags are set at the ENCLU.
+ */
+static const uint8_t flags_code[] = {0x48, 0x89, 0xd3, 0x4c, 0x89, 0xc1, 0x4c, 0x89,
+				     0xca, 0x44, 0x89, 0xe0, 0x68, 0xd7, 0x08, 0x00,
+				     0x00, 0x9d, 0x0f, 0x01, 0xd7, 0x9c, 0x5e};
+
+static uint64_t flags_after(struct encl *e, unsigned int leaf, uint64_t rbx, uint64_t rcx,
+			    uint64_t rdx)
+{
+	struct encl_regs regs = {.rdi = OP_JUMP, .rdx = rbx, .r8 = rcx, .r9 = rdx};
+	struct sgx_enclave_run run = {.tcs = encl_tcs(e, 0)};
+
+	regs.rsi = encl_snippet(e, flags_code, sizeof(flags_code));
+	regs.r12 = leaf;
+	CHECK_EQ(encl_vdso_call(&regs, SGX_EENTER, &run, e->enter), 0);
+	CHECK_EQ(run.function, SGX_EEXIT);
+	return regs.rsi & 0x8d5;
+}
+
 static void report_key(struct encl *e, const struct sgx_report *r, uint8_t key[16])
 {
 	struct sgx_keyrequest q;
@@ -226,5 +247,29 @@ TEST(key_names_and_reserved_bytes)
 	q.keypolicy = 1 << 6;
 	encl_write(e, 0, AT_KEYREQ, &q, sizeof(q));
 	expect_gp(e, SGX_EGETKEY, AT_KEYREQ, AT_KEY, 0);
+	encl_free(e);
+}
+
+/* SDM: EREPORT changes no flag; EGETKEY sets ZF by its code and clears the others */
+TEST(flags)
+{
+	const uint64_t ZF = 0x40, all = 0x8d5;
+	struct sgx_targetinfo t;
+	struct sgx_keyrequest q;
+	struct sgx_report r;
+	struct encl enclave, *e = &enclave;
+
+	encl_build(e, &(struct encl_opts){0});
+	target_of(e, &t);
+	r = report(e, &t, 1);
+	CHECK_EQ(flags_after(e, SGX_EREPORT, AT_TARGET, AT_DATA, AT_REPORT), all);
+	memset(&q, 0, sizeof(q));
+	q.keyname = SGX_KEYNAME_REPORT;
+	memcpy(q.keyid, r.keyid, sizeof(q.keyid));
+	encl_write(e, 0, AT_KEYREQ, &q, sizeof(q));
+	CHECK_EQ(flags_after(e, SGX_EGETKEY, AT_KEYREQ, AT_KEY, 0), 0);
+	q.keyname = 0x7777;
+	encl_write(e, 0, AT_KEYREQ, &q, sizeof(q));
+	CHECK_EQ(flags_after(e, SGX_EGETKEY, AT_KEYREQ, AT_KEY, 0), ZF);
 	encl_free(e);
 }

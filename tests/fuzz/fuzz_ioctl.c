@@ -105,7 +105,7 @@ static void do_add(struct input *in, struct kfx_encl *e)
 		patch(in, &secinfo, sizeof(secinfo));
 	kfx_put(e->call, KFX_SECINFO, &secinfo, sizeof(secinfo));
 	kfx_put(e->call, KFX_ARG, &arg, sizeof(arg));
-	(void)sgx_ioctl(e->call, e->encl, SGX_IOC_ENCLAVE_ADD_PAGES, KFX_ARG);
+	(void)kfx_ioctl(e, SGX_IOC_ENCLAVE_ADD_PAGES, KFX_ARG);
 }
 
 /*
@@ -143,7 +143,7 @@ static void do_fault(struct input *in, struct kfx_encl *e)
 	/* Granted or not; never a page that the mapping may not show */
 	CHECK_EQ(mm.grants, verdict == SGX_FAULT_RETRY);
 	if (mm.grants)
-		CHECK_EQ(sgx_may_map(e->encl, mm.addr, mm.addr + 4096, f.vm_prot, false), 0);
+		CHECK_EQ(sgx_may_map(e->encl, mm.addr, mm.addr + 4096, f.vm_prot, false, NULL), 0);
 }
 
 static void do_enclu(struct input *in, struct kfx_encl *e)
@@ -153,7 +153,7 @@ static void do_enclu(struct input *in, struct kfx_encl *e)
 	regs.rbx = take_addr(in);
 	regs.rcx = take_addr(in);
 	regs.rdx = take_addr(in);
-	(void)sgx_enclu(e->encl, &regs);
+	(void)sgx_enclu(e->encl, &regs, NULL);
 }
 
 static void do_user(struct input *in, struct kfx *k)
@@ -194,12 +194,12 @@ static void do_one(struct input *in, struct kfx *k, struct kfx_encl *encls)
 	case 4:
 		a = take(in, 8);
 		kfx_put(e->call, KFX_ARG, &a, sizeof(a));
-		(void)sgx_ioctl(e->call, e->encl, SGX_IOC_ENCLAVE_PROVISION, KFX_ARG);
+		(void)kfx_ioctl(e, SGX_IOC_ENCLAVE_PROVISION, KFX_ARG);
 		break;
 	case 5:
 		a = take(in, 4);
 		b = take(in, 8);
-		(void)sgx_ioctl(e->call, e->encl, (unsigned int)a, b);
+		(void)kfx_ioctl(e, (unsigned int)a, b);
 		break;
 	case 6:
 		do_fault(in, e);
@@ -208,12 +208,13 @@ static void do_one(struct input *in, struct kfx *k, struct kfx_encl *encls)
 		a = take(in, 2);
 		b = a + 1 + take(in, 2);
 		(void)sgx_may_map(e->encl, KFX_BASE - 0x2000 + (a << 12),
-				  KFX_BASE - 0x2000 + (b << 12), (unsigned int)take(in, 1), false);
+				  KFX_BASE - 0x2000 + (b << 12), (unsigned int)take(in, 1), false,
+				  NULL);
 		break;
 	case 8:
 		a = take_addr(in);
 		b = take(in, 8);
-		(void)sgx_access(e->encl, a, &b, b & 1);
+		(void)sgx_access(e->encl, a, (uint32_t)(b >> 1), &b, b & 1);
 		break;
 	case 9:
 		do_user(in, k);

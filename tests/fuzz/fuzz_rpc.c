@@ -6,10 +6,15 @@
  * Input: struct step, then bytes for data[], again and again.  Small numbers in a
  * step choose what a random 64-bit value would never hit: the enclave that is
  * there, an ioctl that exists, an argument that was sent.
+ *
+ * Steps are of two clients.  The first opens enclaves.  The stranger names them by their
+ * numbers, which is to be as if there were none, until a LOOKUP at which the file is
+ * locked for it, or an INHERIT with the key.
  */
 #include "machine.h"
 
 #include <asm/sgx.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -21,6 +26,7 @@
 #include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -35,10 +41,31 @@ struct step {
 	uint16_t segment[PROTO_SEGMENTS][2]; /* offset, size; uaddr is 0x1000 * number */
 };
 
+/* step.flags */
+#define BY_STRANGER 0x20
+#define IS_PROVED   0x10 /* LOOKUP and INHERIT */
+
 static struct machine m;
-static struct client c;
+static struct client owner, stranger;
 static struct sgx_call call;
-static int peer;
+static int peer; /* of both private sockets */
+
+static void set_up_client(struct client *c, int private_fd)
+{
+	c->machine = &m;
+	c->pid = getpid();
+	c->private.fd = private_fd;
+	c->pidfd.fd = -1; /* client_break() kills nobody */
+	c->mm.uffd = -1;
+	pthread_mutex_init(&c->mm.lock, NULL);
+	pthread_mutex_init(&c->stream_lock, NULL);
+	c->channel = mmap(NULL, PROTO_CHANNEL_SIZE, PROT_READ | PROT_WRITE,
+			  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (c->channel == MAP_FAILED || holder_begin(c))
+		abort();
+	c->next = m.clients;
+	m.clients = c;
+}
 
 static void set_up(void)
 {
@@ -57,16 +84,8 @@ static void set_up(void)
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, sp))
 		abort();
 	peer = sp[1];
-	c.machine = &m;
-	c.pid = getpid();
-	c.private.fd = sp[0];
-	c.pidfd.fd = -1; /* client_break() kills nobody */
-	c.mm.uffd = -1;
-	pthread_mutex_init(&c.mm.lock, NULL);
-	c.channel = mmap(NULL, PROTO_CHANNEL_SIZE, PROT_READ | PROT_WRITE,
-			 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (c.channel == MAP_FAILED)
-		abort();
+	set_up_client(&owner, sp[0]);
+	set_up_client(&stranger, sp[0]);
 }
 
 /* Take what was sent; keep one descriptor of an enclave open at a time. */
@@ -102,9 +121,69 @@ static void receive(int *held, uint64_t *encl, uint64_t ino)
 	}
 }
 
+static bool holds(const struct client *c, uint64_t ino)
+{
+	for (uint32_t i = 0; i < c->held_count; i++)
+		if (c->held[i]->ino == ino)
+			return true;
+	return false;
+}
+
+/* The enclave that is there, by what the agents of c would show of it */
+static void show(const struct client *c, struct proto_slot *s, int held, bool begin)
+{
+	struct flock lock = {
+		.l_type = begin ? F_WRLCK : F_UNLCK,
+		.l_whence = SEEK_SET,
+		.l_start = (off_t)c->shown_at,
+		.l_len = 1,
+	};
+	struct stat st;
+
+	if (held < 0 || fstat(held, &st))
+		return;
+	if (s->op == PROTO_OP_LOOKUP) {
+		/* not where it is nothing but a place, opened with O_PATH */
+		(void)fcntl(held, F_OFD_SETLK, &lock);
+		s->a0 = st.st_dev;
+		s->a1 = st.st_ino;
+	}
+	for (struct enclave *e = m.enclaves; s->op == PROTO_OP_INHERIT && e; e = e->next) {
+		if (e->ino == st.st_ino) {
+			s->a0 = e->key[0];
+			s->a1 = e->key[1];
+		}
+	}
+}
+
+/* Nothing is done to, nor told of, an enclave that the client does not hold. */
+static void check_stranger(const struct proto_slot *s)
+{
+	switch (s->op) {
+	case PROTO_OP_ATTACH:
+	case PROTO_OP_IOCTL:
+	case PROTO_OP_MAP:
+	case PROTO_OP_FAULT:
+	case PROTO_OP_ENCLU:
+	case PROTO_OP_INHERIT:
+		if (s->ret != -ENOTTY || s->fds || s->writeback || s->r0 || s->r1 || s->r2)
+			abort();
+		break;
+	case PROTO_OP_LOOKUP:
+		if (s->r0 == PROTO_DEV_ENCLAVE)
+			abort();
+		break;
+	default:
+		break;
+	}
+}
+
 static void run_step(const struct step *in, const uint8_t *bytes, int *held, uint64_t *encl)
 {
-	struct proto_slot *s = &c.channel->slot[in->op % PROTO_SLOTS];
+	struct client *c = in->flags & BY_STRANGER ? &stranger : &owner;
+	struct proto_slot *s = &c->channel->slot[in->op % PROTO_SLOTS];
+	uint64_t named;
+	bool had, proved;
 
 	memset(s, 0, sizeof(*s));
 	s->op = in->op % (PROTO_OP_COUNT + 1);
@@ -133,9 +212,24 @@ static void run_step(const struct step *in, const uint8_t *bytes, int *held, uin
 						       .offset = in->segment[i][0],
 						       .size = in->segment[i][1]};
 	memcpy(s->data, bytes, in->data_size);
+	proved = in->flags & IS_PROVED;
+	if (proved)
+		show(c, s, *held, true);
+	if (!proved && s->op == PROTO_OP_LOOKUP && in->a1 < 4) {
+		s->a0 = m.provision_dev;
+		s->a1 = *encl;
+	}
+	named = s->op == PROTO_OP_LOOKUP ? s->a1 : s->encl;
+	had = holds(c, named);
 	s->state = PROTO_POSTED;
-	atomic_store(&c.state, CLIENT_SERVED);
-	rpc_serve(&c, (uint32_t)(s - c.channel->slot), &call);
+	atomic_store(&c->state, CLIENT_SERVED);
+	rpc_serve(c, (uint32_t)(s - c->channel->slot), &call);
+	if (proved)
+		show(c, s, *held, false);
+	else if (!had && s->state == PROTO_DONE)
+		check_stranger(s);
+	if (!had && holds(c, named) && !proved)
+		abort();
 	if (s->state == PROTO_DONE)
 		receive(held, encl,
 			s->op == PROTO_OP_OPEN && s->a0 == PROTO_DEV_ENCLAVE ? s->r0 : 0);
@@ -151,7 +245,8 @@ static void check_all_free(void)
 	struct enclave **all = enclave_all(&m, &count);
 
 	for (uint32_t i = 0; i < count; i++) {
-		rpc_ioctl_abandon(&c, all[i]);
+		rpc_ioctl_abandon(&owner, all[i]);
+		rpc_ioctl_abandon(&stranger, all[i]);
 		enclave_put(all[i]);
 	}
 	free(all);
@@ -172,10 +267,12 @@ static void check_all_free(void)
 			(unsigned long long)epc.total, why ? why : "");
 		abort();
 	}
-	free(c.encl);
-	c.encl = NULL;
-	c.encl_count = c.encl_room = 0;
-	c.mm.count = 0;
+	for (struct client *c = m.clients; c; c = c->next) {
+		/* they went with the enclaves */
+		if (c->held_count)
+			abort();
+		c->mm.count = 0;
+	}
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

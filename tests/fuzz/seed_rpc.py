@@ -4,7 +4,8 @@
 import os
 import struct
 
-OPEN, LOOKUP, ATTACH, IOCTL, MAP, UNMAP, FAULT, ENCLU, CPUID = 1, 2, 3, 4, 5, 6, 7, 8, 9
+OPEN, LOOKUP, ATTACH, IOCTL, MAP, UNMAP, FAULT, ENCLU, CPUID, PROTECT, INHERIT = range(1, 12)
+STRANGER, PROVED = 0x20, 0x10
 BASE = 0x10000000
 
 
@@ -50,6 +51,15 @@ SEEDS = {
            + step(UNMAP, a=(BASE, 0x1000, 0, 0)),
     'enclu': step(OPEN, a=(1, 2, 0, 0)) + create() + step(ENCLU, a=(0, BASE, BASE, BASE)),
     'cpuid': step(CPUID, bytes(16), a=(0x12, 2, 0, 0)),
+    'stranger': step(OPEN, a=(1, 2, 0, 0)) + create() + add(0, 0x1000, 1, 3, 0x203)
+                + step(ATTACH, flags=STRANGER) + step(MAP, flags=STRANGER, a=(BASE, 0x10000, 3, 0))
+                + step(FAULT, flags=STRANGER, a=(BASE, 4, 0, 3)) + step(LOOKUP, flags=STRANGER)
+                + step(INHERIT, flags=STRANGER, a=(1, 2, 0, 0)),
+    'shown': step(OPEN, a=(1, 2, 0, 0)) + create() + add(0, 0x1000, 1, 3, 0x203)
+             + step(LOOKUP, flags=STRANGER | PROVED) + step(ATTACH, flags=STRANGER)
+             + step(MAP, flags=STRANGER, a=(BASE, 0x10000, 3, 0)) + step(FAULT, flags=STRANGER, a=(BASE, 4, 0, 3)),
+    'inherited': step(OPEN, a=(1, 2, 0, 0)) + create() + step(INHERIT, flags=STRANGER | PROVED)
+                 + step(ATTACH, flags=STRANGER) + step(OPEN, a=(1, 2, 0, 0)) + step(ATTACH, flags=STRANGER),
     'bad-segment': step(CPUID, a=(0, 0, 0, 0), segments=[(6000, 6000)]),
 }
 

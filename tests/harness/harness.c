@@ -23,6 +23,8 @@ static struct harness_test *tests;
 static struct harness_test **tests_tail = &tests;
 static struct verdict *verdict;
 static struct harness_bare *questions;
+static struct harness_rule *rules;
+static const struct harness_test *current;
 
 /**
  * harness_register() - add a test to the list; what TEST() calls at start
@@ -32,6 +34,79 @@ void harness_register(struct harness_test *test)
 {
 	*tests_tail = test;
 	tests_tail = &test->next;
+}
+
+/**
+ * harness_rule_register() - add a rule to the list; what HARNESS_RULE() calls at start
+ * @rule: static
+ */
+void harness_rule_register(struct harness_rule *rule)
+{
+	rule->next = rules;
+	rules = rule;
+}
+
+/* The last rule of a file above a place; NULL: none */
+static const struct harness_rule *rule_above(const char *file, int place)
+{
+	const struct harness_rule *found = NULL;
+
+	for (const struct harness_rule *r = rules; r; r = r->next)
+		if (r->place < place && (!found || r->place > found->place) &&
+		    !strcmp(r->file, file))
+			found = r;
+	return found;
+}
+
+static bool test_between(const char *file, int from, int to)
+{
+	for (const struct harness_test *t = tests; t; t = t->next)
+		if (t->place > from && t->place < to && !strcmp(t->file, file))
+			return true;
+	return false;
+}
+
+/**
+ * harness_rules_of() - which rules a test checks
+ * @test: which test
+ * @names: receives them, the lowest first
+ *
+ * They are those right above it, and those that no test stands between.
+ * Return: how many.
+ */
+unsigned int harness_rules_of(const struct harness_test *test, const char *names[HARNESS_RULES_MAX])
+{
+	const struct harness_rule *rule = rule_above(test->file, test->place);
+	unsigned int count = 0;
+
+	while (rule && rule->name && count < HARNESS_RULES_MAX) {
+		const struct harness_rule *above = rule_above(test->file, rule->place);
+
+		names[count++] = rule->name;
+		if (!above || test_between(test->file, above->place, rule->place))
+			break;
+		rule = above;
+	}
+	return count;
+}
+
+/**
+ * harness_current() - the test that this process runs
+ */
+const struct harness_test *harness_current(void)
+{
+	return current;
+}
+
+static void list_rules(void)
+{
+	for (const struct harness_test *t = tests; t; t = t->next) {
+		const char *names[HARNESS_RULES_MAX], *base = strrchr(t->file, '/');
+		unsigned int count = harness_rules_of(t, names);
+
+		while (count)
+			printf("%s\t%s\t%s\n", names[--count], base ? base + 1 : t->file, t->name);
+	}
 }
 
 /**
@@ -96,6 +171,36 @@ void harness_skip(const char *fmt, ...)
 	_exit(HARNESS_EXIT_SKIP);
 }
 
+/* In a user namespace of few users nobody can become another. */
+static bool is_root(void)
+{
+	unsigned first = 0, outside, count = UINT32_MAX;
+	FILE *f = fopen("/proc/self/uid_map", "re");
+
+	if (f) {
+		if (fscanf(f, "%u %u %u", &first, &outside, &count) != 3)
+			count = UINT32_MAX;
+		fclose(f);
+	}
+	return !geteuid() && count > 65534;
+}
+
+/**
+ * harness_takes_root() - go on as root only
+ *
+ * Return: as root, where there are other users.  Else the test ends: passed, where root has run it, or skipped.
+ */
+void harness_takes_root(void)
+{
+	const char *ran = getenv("SWSGX_ROOT_RAN");
+
+	if (is_root())
+		return;
+	if (ran && !strcmp(ran, "1"))
+		_exit(0);
+	harness_skip("takes root");
+}
+
 /* Mark the open descriptors; those that the listing itself uses are left out. */
 static void list_fds(bool open_fds[FD_MAX])
 {
@@ -144,6 +249,7 @@ run_child(const struct harness_test *test, const sigset_t *mask)
 		signal(test->signal, SIG_DFL);
 	sigprocmask(SIG_SETMASK, mask, NULL);
 	list_fds(fds);
+	current = test;
 	test->run();
 	check_fd_leak(fds, test->file);
 	exit(0);
@@ -340,6 +446,10 @@ int harness_main(int argc, char **argv)
 				puts(t->name);
 			return 0;
 		}
+		if (!strcmp(argv[first], "--rules")) {
+			list_rules();
+			return 0;
+		}
 		if (!strcmp(argv[first], "--bare"))
 			return harness_bare_main(argv + first + 1);
 		if (!strcmp(argv[first], "--repeat") && first + 1 < argc) {
@@ -347,7 +457,8 @@ int harness_main(int argc, char **argv)
 			continue;
 		}
 		fprintf(stderr,
-			"usage: %s [--list] [--repeat N] [NAME-PATTERN...] | --bare COMMAND...\n",
+			"usage: %s [--list] [--rules] [--repeat N] [NAME-PATTERN...] | --bare "
+			"COMMAND...\n",
 			argv[0]);
 		return 2;
 	}

@@ -99,3 +99,31 @@ BARE(deadly, 1)
 		_exit(0);
 	return 1;
 }
+
+HARNESS_RULE("A.first")
+HARNESS_RULE("A.second")
+TEST(pass_two_rules)
+{
+	const char *names[HARNESS_RULES_MAX];
+
+	CHECK_EQ(harness_rules_of(harness_current(), names), 2);
+	CHECK_STR(names[0], "A.second");
+	CHECK_STR(names[1], "A.first");
+}
+
+TEST(pass_same_rules)
+{
+}
+
+HARNESS_RULE("B.third")
+TEST(pass_one_rule)
+{
+}
+
+HARNESS_RULE(NULL)
+TEST(pass_no_rule)
+{
+	const char *names[HARNESS_RULES_MAX];
+
+	CHECK_EQ(harness_rules_of(harness_current(), names), 0);
+}

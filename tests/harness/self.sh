@@ -27,6 +27,11 @@ done
 "$self" no-such-test >/dev/null 2>&1
 [ $? = 2 ] || { echo "unknown name accepted"; fail=1; }
 [ "$("$self" --repeat 3 pass 2>/dev/null | grep -c '^ok')" = 3 ] || { echo "--repeat"; fail=1; }
+# which test checks which rule
+[ "$("$self" --rules | sed 's/	[^	]*	/ /' | tr '\n' ',')" = "$(printf '%s' \
+	'A.first pass_two_rules,A.second pass_two_rules,' \
+	'A.first pass_same_rules,A.second pass_same_rules,' 'B.third pass_one_rule,')" ] ||
+	{ echo "--rules"; fail=1; }
 # the bare machine: answers come by the environment, and without one nothing is run
 "$self" --bare "$self" fail_not_asked >/dev/null 2>&1 || { echo "--bare: answers"; fail=1; }
 [ "$("$self" --bare true 2>&1 | grep -c '^# NOTE: .* odd is 0x12c and not 0x1;')" = 1 ] ||

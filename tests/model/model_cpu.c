@@ -178,7 +178,7 @@ static void spoil_secs(struct sgx_secs *secs)
 	case 8: secs->attributes.flags |= 1ull << (11 + below(53)); break;
 	case 9: secs->rsvd4[below(sizeof(secs->rsvd4))] = 1; break;
 	case 10: secs->rsvd2[below(32)] = 0x80; break;
-	default: secs->size = 1ull << (36 + below(28)); break;
+	default: secs->size = 1ull << (37 + below(27)); break;
 	}
 	/* clang-format on */
 }

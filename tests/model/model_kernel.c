@@ -221,8 +221,7 @@ static void op_add(struct model_encl *m)
 	kfx_put(m->e.call, KFX_ARG, &arg, sizeof(arg));
 	k->fill_after = fill_after;
 	m->e.call->signal_after = signal_after;
-	expect("ADD_PAGES", sgx_ioctl(m->e.call, m->e.encl, SGX_IOC_ENCLAVE_ADD_PAGES, KFX_ARG),
-	       want);
+	expect("ADD_PAGES", kfx_ioctl(&m->e, SGX_IOC_ENCLAVE_ADD_PAGES, KFX_ARG), want);
 	k->fill_after = -1;
 	m->e.call->signal_after = -1;
 	memcpy(&arg, kfx_user(m->e.call, KFX_ARG, sizeof(arg)), sizeof(arg));
@@ -267,7 +266,7 @@ static void op_provision(struct model_encl *m)
 	struct sgx_enclave_provision arg = {.fd = KFX_PROVISION_FD - below(2)};
 
 	kfx_put(m->e.call, KFX_ARG, &arg, sizeof(arg));
-	expect("PROVISION", sgx_ioctl(m->e.call, m->e.encl, SGX_IOC_ENCLAVE_PROVISION, KFX_ARG),
+	expect("PROVISION", kfx_ioctl(&m->e, SGX_IOC_ENCLAVE_PROVISION, KFX_ARG),
 	       arg.fd == KFX_PROVISION_FD ? 0 : -EINVAL);
 	if (m->created && arg.fd == KFX_PROVISION_FD)
 		m->provision = true;
@@ -308,7 +307,7 @@ static void op_may_map(struct model_encl *m)
 		if (m->initialized && addr - m->e.secs.base >= m->e.secs.size)
 			want = -EACCES;
 	}
-	expect("may_map", sgx_may_map(m->e.encl, start, end, prot, false), want);
+	expect("may_map", sgx_may_map(m->e.encl, start, end, prot, false, NULL), want);
 }
 
 static void op_fault(struct model_encl *m)
@@ -344,16 +343,17 @@ static void op_access(struct model_encl *m)
 	uint64_t addr = random_addr(m), data = rnd(), back;
 	const struct model_page *page = page_at(m, addr);
 	bool debug = m->created && (m->e.secs.attributes.flags & SGX_ATTR_DEBUG_BIT);
-	int want = debug && page->type ? 0 : -EFAULT;
+	uint32_t prot = below(8);
+	int want = debug && page->type && !(prot & ~max_prot(page)) ? 0 : -EFAULT;
 
 	/* Content of regular pages alone: a TCS lets only FLAGS be written. */
-	expect("read", sgx_access(m->e.encl, addr, &back, false), want);
+	expect("read", sgx_access(m->e.encl, addr, prot, &back, false), want);
 	if (page->type == SGX_PT_TCS && !want)
 		want = -EIO;
-	expect("write", sgx_access(m->e.encl, addr, &data, true), want);
+	expect("write", sgx_access(m->e.encl, addr, prot, &data, true), want);
 	if (want)
 		return;
-	expect("read back", sgx_access(m->e.encl, addr, &back, false), 0);
+	expect("read back", sgx_access(m->e.encl, addr, prot, &back, false), 0);
 	expect("data", back == data, true);
 }
 
@@ -371,9 +371,9 @@ static void op_other(struct model_encl *m)
 	};
 	unsigned int i = below(5);
 
-	expect("ioctl", sgx_ioctl(m->e.call, m->e.encl, cmds[i].cmd, rnd()), cmds[i].ret);
-	expect("begin", sgx_ioctl_begin(m->e.encl), 0);
-	expect("busy", sgx_ioctl(m->e.call, m->e.encl, cmds[i].cmd, rnd()), -EBUSY);
+	expect("ioctl", kfx_ioctl(&m->e, cmds[i].cmd, rnd()), cmds[i].ret);
+	expect("begin", sgx_ioctl_begin(m->e.encl, NULL), 0);
+	expect("busy", kfx_ioctl(&m->e, cmds[i].cmd, rnd()), -EBUSY);
 	sgx_ioctl_end(m->e.encl);
 }
 

@@ -215,13 +215,48 @@ static bool is_child(unsigned int pt)
 	return pt == SGX_PT_REG || pt == SGX_PT_TCS;
 }
 
+/*
+ * Whether the page that was evicted with a version can still be loaded: its version
+ * is in a VA page of the EPC, or in an evicted one that can be loaded itself.  Such
+ * a VA page was evicted later, so that this comes to an end.
+ */
+static bool version_lives(uint64_t version)
+{
+	for (int i = 0; i < PAGES; i++)
+		for (int k = 0; page[i].valid && page[i].pt == SGX_PT_VA && k < 512; k++)
+			if (((uint64_t *)(void *)epc[i])[k] == version)
+				return true;
+	for (int i = 0; i < BLOBS; i++)
+		for (int k = 0; blob[i].used && blob[i].page.pt == SGX_PT_VA && k < 512; k++)
+			if (((uint64_t *)(void *)blob[i].plain)[k] == version &&
+			    blob[i].version > version && version_lives(blob[i].version))
+				return true;
+	return false;
+}
+
+/*
+ * An enclave whose SECS was evicted, and lost with its blob or its version, is gone
+ * for good.  Without this a run may come to where all enclaves are lost, and tests
+ * nothing from there on.
+ */
+static bool is_lost(const struct enclave *e)
+{
+	if (!e->alive || e->secs != NONE)
+		return !e->alive;
+	for (int i = 0; i < BLOBS; i++)
+		if (blob[i].used && blob[i].page.pt == SGX_PT_SECS &&
+		    blob[i].generation == e->eid && version_lives(blob[i].version))
+			return false;
+	return true;
+}
+
 static void do_ecreate(void)
 {
 	struct sgx_secinfo_arch *secinfo = (void *)mem[3];
 	struct sgx_secs *secs = (void *)mem[2];
 	int slot = pick(false, -1), e = (int)below(ENCLAVES);
 
-	if (enclave[e].alive || page[slot].valid)
+	if (page[slot].valid || !is_lost(&enclave[e]))
 		return;
 	memset(mem, 0, sizeof(mem));
 	secinfo->flags = SGX_PT_SECS << 8;

@@ -6,6 +6,7 @@ Makes keys, signs with many options, checks every signed field and the RSA
 numbers with plain integers, then damages SIGSTRUCTs: `swsgx inspect` and the
 oracle must agree on each.  TAP on stdout.
 """
+import hashlib
 import json
 import os
 import random
@@ -19,6 +20,7 @@ import tempfile
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 import measure as oracle  # noqa: E402
+import sgxs  # noqa: E402
 import sigstruct  # noqa: E402
 from compare import Tap  # noqa: E402
 
@@ -29,7 +31,8 @@ FIELDS = {
     "swdefined": (40, "<I", 0),
     "miscselect": (900, "<I", 0),
     "miscmask": (904, "<I", 0xFFFFFFFF),
-    "cet": (908, "<H", 0),
+    "cet": (908, "<B", 0),
+    "cetmask": (909, "<B", 0),
     "familyid": (912, "16s", bytes(16)),
     "attributes": (928, "<Q", 4),
     "xfrm": (936, "<Q", 3),
@@ -52,13 +55,17 @@ CASES = [
      {"miscselect": 1, "miscmask": 0xFFFFFFFE}),
     (["--vendor", "8086", "--swdefined", "cafe"], {"vendor": 0x8086, "swdefined": 0xCAFE}),
     (["--date", "19991231"], {"date": 0x19991231}),
+    (["--date", "0xdeadbeef"], {"date": 0xDEADBEEF}),
+    (["--cet-attributes", "e3", "--cet-attributes-mask", "0xff"], {"cet": 0xE3, "cetmask": 0xFF}),
     (["--family-id", "00112233445566778899aabbccddeeff",
       "--ext-prodid", "0102030405060708090a0b0c0d0e0f10"],
      {"familyid": bytes.fromhex("00112233445566778899aabbccddeeff"),
       "extprodid": bytes(range(1, 17))}),
 ]
 # wrong command lines: status 2, nothing written
-USAGE = [["--date", "20230229"], ["--date", "2024010"], ["--prodid", "65536"], ["--svn", "-1"],
+USAGE = [["--cet-attributes", "100"], ["--cet-attributes-mask", "x"], ["--enclavehash", "00"],
+         ["--enclavehash", "00" * 32], ["--data", "x"], ["--signature", "x"],
+         ["--date", "0x100000000"], ["--date", "20230229"], ["--date", "2024010"], ["--prodid", "65536"], ["--svn", "-1"],
          ["--vendor", "1"], ["--xfrm", "xyz"], ["--miscselect", "100000000"],
          ["--family-id", "12"], ["--debug", "--production"], ["--heap", "100"],
          ["--ssaframesize", "0"], ["--force"], ["--nonsense"]]
@@ -124,6 +131,100 @@ def test_sign(tap, swsgx, enclave, d, key, shown):
     return sig
 
 
+def test_hash_and_stream(tap, swsgx, enclave, d, key):
+    """ENCLAVEHASH by itself, and of an SGXS stream; inspect --sig compares it for an ELF file."""
+    out = os.path.join(d, "hash.sig")
+    want = bytes(range(100, 132))
+    done = run(swsgx, "sign", "--key", key, "--out", out, "--date", "20240229", "--enclavehash",
+               want.hex())
+    wrong = field_errors(read(out), {}, want) if not done.returncode else [done.stderr]
+    tap.check(not wrong, "sign --enclavehash", str(wrong))
+    for args in (["--key", key, "--enclavehash", want.hex()],
+                 ["--key", key, "--out", out, "--enclavehash", want.hex(), "--heap", "4K"]):
+        done = run(swsgx, "sign", *args)
+        tap.check(done.returncode == 2, f"refused: {args[2:]}", done.stderr)
+    for right in False, True:
+        if right:
+            run(swsgx, "sign", "--key", key, "--out", out, enclave)
+        words = "equals the SIGSTRUCT" if right else "differs from ENCLAVEHASH"
+        done = run(swsgx, "inspect", "--sig", out, enclave)
+        tap.check(words in done.stdout and done.returncode == (not right),
+                  f"inspect --sig of an ELF file, {right}", done.stdout + done.stderr)
+        done = run(swsgx, "inspect", "--json", "--sig", out, enclave)
+        shown = json.loads(done.stdout)
+        tap.check(shown["enclavehash_equal"] is right and done.returncode == (not right) and
+                  shown["enclavehash"] == read(out)[960:992].hex(),
+                  f"inspect --json --sig of an ELF file, {right}", done.stdout)
+    stream = sgxs.streams()["whole pages"]
+    path = os.path.join(d, "stream.sgxs")
+    with open(path, "wb") as f:
+        f.write(b"".join(stream))
+    done = run(swsgx, "sign", "--key", key, "--date", "20240229", path)
+    wrong = field_errors(read(os.path.join(d, "stream.sig")), {},
+                         hashlib.sha256(b"".join(stream)).digest()) \
+        if not done.returncode else [done.stderr]
+    tap.check(not wrong, "sign an SGXS stream", str(wrong))
+    done = run(swsgx, "sign", "--key", key, "--heap", "4K", path)
+    tap.check(done.returncode == 1 and "--heap" in done.stderr, "--heap for a stream", done.stderr)
+    with open(path, "ab") as f:
+        f.write(b"x")
+    done = run(swsgx, "sign", "--key", key, path)
+    tap.check(done.returncode == 1 and "1 bytes are left" in done.stderr, "a damaged stream",
+              done.stderr)
+
+
+def test_two_steps(tap, swsgx, enclave, d, key):
+    """Data out, a signature by openssl, SIGSTRUCT in: the same as in one step."""
+    data, sig, out, one, pub = (os.path.join(d, n) for n in ("data", "raw", "two.sig", "one.sig",
+                                                             "pub.pem"))
+    args = ["--debug", "--prodid", "7", "--svn", "9", "--date", "20240229", "--cet-attributes", "1"]
+    run(swsgx, "sign", "--key", key, "--out", one, *args, enclave)
+    done = run(swsgx, "sign", "--data-out", data, *args, enclave)
+    tap.check(done.returncode == 0 and read(data) == read(one)[:128] + read(one)[900:1028],
+              "--data-out", done.stderr)
+    made = run("openssl", "dgst", "-sha256", "-sign", key, "-out", sig, data)
+    run("openssl", "pkey", "-in", key, "-pubout", "-out", pub)
+    tap.check(made.returncode == 0, "openssl signs", made.stderr)
+    for pem in pub, key:
+        done = run(swsgx, "sign", "--data", data, "--signature", sig, "--key", pem, "--out", out)
+        tap.check(done.returncode == 0 and read(out) == read(one) and
+                  not sigstruct.problems(read(out)), f"--signature, {os.path.basename(pem)}",
+                  done.stderr)
+        os.unlink(out)
+    other, raw = read(data), read(sig)
+    bad = os.path.join(d, "bad")
+    run(swsgx, "sign", "--new-key", os.path.join(d, "other.pem"))
+    faults = [("data", other[:-1], "255 bytes, not 256"), ("data", b"x" + other[1:], "HEADER"),
+              ("data", other[:127] + b"x" + other[128:], "a reserved byte"),
+              ("data", other[:225] + b"x" + other[226:], "a reserved byte"),
+              ("data", other[:20] + b"x" + other[21:], "a signature of other data"),
+              ("signature", raw + b"x", "385 bytes, not 384"), ("signature", b"", "0 bytes"),
+              ("signature", raw[::-1], "reverse it"), ("signature", bytes(384), "was not made by"),
+              ("signature", b"\xff" * 384, "was not made by"),
+              ("signature", raw[:-1] + bytes([raw[-1] ^ 1]), "was not made by"),
+              ("key", read(os.path.join(d, "other.pem")), "was not made by"),
+              ("key", read(os.path.join(HERE, "keys", "rsa-2048.pem")), "3072 bits"),
+              ("key", b"x", "not a key")]
+    for what, content, words in faults:
+        with open(bad, "wb") as f:
+            f.write(content)
+        files = {"data": data, "signature": sig, "key": pub, what: bad}
+        done = run(swsgx, "sign", "--out", out, *(a for k, v in files.items() for a in ("--" + k, v)))
+        tap.check(done.returncode == 1 and words in done.stderr and not os.path.exists(out),
+                  f"{what} with {words}", done.stderr)
+    second = ["--data", data, "--signature", sig, "--key", pub, "--out", out]
+    for more in (["--svn", "1"], [enclave], ["--data-out", bad], ["--heap", "4K"]):
+        done = run(swsgx, "sign", *second, *more)
+        tap.check(done.returncode == 2 and more[0] in done.stderr, f"refused: {more[0]}", done.stderr)
+    for left in range(0, 8, 2):
+        done = run(swsgx, "sign", *second[:left], *second[left + 2:])
+        tap.check(done.returncode == 2, f"refused: without {second[left]}", done.stderr)
+    for more in (["--key", key], ["--out", out]):
+        done = run(swsgx, "sign", "--data-out", bad, *more, enclave)
+        tap.check(done.returncode == 2 and more[0] in done.stderr, f"--data-out with {more[0]}",
+                  done.stderr)
+
+
 def test_bad_keys(tap, swsgx, enclave, d):
     # Keys for this test alone; what inspect says of each, and its status
     keys = {"rsa-2048": ("signs enclaves +no", 0), "exponent-65537": ("signs enclaves +no", 0),
@@ -168,6 +269,8 @@ def main():
     with tempfile.TemporaryDirectory() as d:
         key, shown = test_keys(tap, swsgx, d)
         sig = test_sign(tap, swsgx, enclave, d, key, shown)
+        test_hash_and_stream(tap, swsgx, enclave, d, key)
+        test_two_steps(tap, swsgx, enclave, d, key)
         test_bad_keys(tap, swsgx, enclave, d)
         test_damaged(tap, swsgx, d, sig)
     print(f"1..{tap.count}")

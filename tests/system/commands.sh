@@ -4,40 +4,7 @@
 #
 #	commands.sh SWSGX VICTIM HELLO.elf NO_UFFD
 swsgx=$1 victim=$2 hello=$3 no_uffd=$4
-tmp=$(mktemp -d) || exit 2
-trap 'rm -rf "$tmp"' EXIT
-mkdir -m 700 "$tmp/run" "$tmp/state" || exit 2
-export XDG_RUNTIME_DIR="$tmp/run" XDG_STATE_HOME="$tmp/state"
-number=0 failed=0
-
-# check NAME WANTED-STATUS COMMAND...
-check() {
-	name=$1 want=$2
-	shift 2
-	number=$((number + 1))
-	timeout 60 "$@" >"$tmp/out" 2>"$tmp/err" </dev/null
-	got=$?
-	if [ "$got" = "$want" ]; then
-		echo "ok $number - $name"
-	else
-		failed=1
-		echo "not ok $number - $name"
-		echo "# status $got, not $want: $*"
-		sed 's/^/# /' "$tmp/out" "$tmp/err"
-	fi
-}
-
-# said TEXT: the last command wrote it to stderr
-said() {
-	number=$((number + 1))
-	if grep -qF -e "$1" "$tmp/err"; then
-		echo "ok $number - says: $1"
-	else
-		failed=1
-		echo "not ok $number - says: $1"
-		sed 's/^/# /' "$tmp/err"
-	fi
-}
+. "$(dirname -- "$0")/shell.sh"
 
 # --- exit statuses
 check 'run true' 0 "$swsgx" run true
@@ -63,15 +30,36 @@ check 'an enclave' 0 "$swsgx" run -- "$victim" once
 # --- usage
 check 'no program' 2 "$swsgx" run
 check 'unknown option' 2 "$swsgx" run --bogus true
-for epc in 0 1 63K 65537 -1 abc '' 1025G 99999999999999999999 64KK 0x; do
+for epc in 0 1 63K 65537 -1 abc '' 1025G 99999999999999999999 64KK 0x 1.1M 2TB 128Mi; do
 	check "--epc '$epc'" 2 "$swsgx" run --epc "$epc" -- true
+done
+# the true reason, and what to write
+check '--epc 128 QB' 2 "$swsgx" run --epc 128QB -- true
+said '--epc 128QB: not a size: a number with K, M, G or T (powers of 1024), like 128M or 1.5G'
+check '--epc 128' 2 "$swsgx" run --epc 128 -- true
+said '--epc 128: 128 bytes; a machine has 64K to 1T'
+check '--epc 65537' 2 "$swsgx" machine start m9 --epc 65537
+said '--epc 65537: 65537 bytes are not whole pages of 4K'
+check '--backing-max 1K' 2 "$swsgx" machine start m9 --backing-max 1K
+said '--backing-max 1K: 1024 bytes; 8K is the least'
+check '--heap 5000' 2 "$swsgx" measure --heap 5000 "$hello"
+said '--heap 5000: 5000 bytes are not whole pages of 4K'
+# MALLOC_PERTURB_ makes calloc() write the tables of 1T
+unset MALLOC_PERTURB_
+for epc in 128MB 128MiB 0.5G 1T 1024G; do
+	check "--epc $epc" 0 "$swsgx" run --epc "$epc" -- true
 done
 for cpu in '' amd Intel intelx; do
 	check "--cpu '$cpu'" 2 "$swsgx" run --cpu "$cpu" -- true
 done
-said '--cpu intelx: intel or host?'
+said '--cpu intelx: there is host, intel, skylake, coffeelake, geminilake, icelake, sapphirerapids'
 check '--cpu host' 0 "$swsgx" run --cpu host -- true
 check '--cpu intel' 0 "$swsgx" run --cpu intel -- grep -q 'vendor_id.*GenuineIntel' /proc/cpuinfo
+check 'a model without launch control' 0 "$swsgx" run --cpu skylake -- true
+said 'launch control of this machine is locked, and Linux has no /dev/sgx_enclave on such a one'
+for model in skylake:94 coffeelake:158 geminilake:122 icelake:106 sapphirerapids:143; do
+	check "--cpu ${model%:*}" 0 "$swsgx" run --cpu "${model%:*}" -- grep -q "^model[[:space:]]*: ${model#*:}$" /proc/cpuinfo
+done
 check 'smallest --epc' 0 "$swsgx" run --epc 64K -- true
 check 'large --epc' 0 "$swsgx" run --epc 64G -- "$victim" once
 check 'bad machine name' 2 "$swsgx" run --machine ../x -- true
@@ -117,12 +105,19 @@ check 'start another' 0 "$swsgx" machine start m2 --cpu intel
 check 'its processor' 0 sh -c '"$0" stat --machine m2 | grep -q "^CPU *shown as Intel"' "$swsgx"
 check 'and in JSON' 0 sh -c '"$0" stat --json --machine m2 | grep -q "\"cpu\": \"intel\""' "$swsgx"
 check 'and the other' 0 sh -c '"$0" stat --machine m1 | grep -q "^CPU *the host"' "$swsgx"
+check 'start a third' 0 "$swsgx" machine start m3 --cpu geminilake
+check 'its model' 0 sh -c '"$0" stat --machine m3 | grep -qx "CPU *shown as Intel.s, geminilake"' "$swsgx"
+check 'and in the list' 0 sh -c '"$0" machine list | grep -q "^m3 .* geminilake "' "$swsgx"
+check 'stop the third' 0 "$swsgx" machine stop m3
 check 'Intel on it' 0 "$swsgx" run --machine m2 -- grep -q 'vendor_id.*GenuineIntel' /proc/cpuinfo
 check '--cpu and --machine' 2 "$swsgx" run --cpu host --machine m2 -- true
 check 'list takes no --cpu' 2 "$swsgx" machine list --cpu host
+check 'stop takes no --ephemeral' 2 "$swsgx" machine stop m2 --ephemeral
+said 'stop takes no --ephemeral'
+check '--ephemeral takes no value' 2 "$swsgx" machine start m4 --ephemeral=yes
 check 'stop takes no --cpu' 2 "$swsgx" machine stop m2 --cpu host
 number=$((number + 1))
-if "$swsgx" machine list | cut -d' ' -f1 | tr '\n' ' ' | grep -qx 'm1 m2 '; then
+if "$swsgx" machine list | cut -d' ' -f1 | tr '\n' ' ' | grep -qx 'NAME m1 m2 '; then
 	echo "ok $number - list"
 else
 	failed=1
@@ -173,6 +168,39 @@ for max in 0 1 4K x '' -1; do
 done
 check '--backing-max and --machine' 2 "$swsgx" run --backing-max 1M --machine m1 -- true
 check '--backing-max' 0 "$swsgx" run --backing-max 8K --epc 1M -- "$victim" once
+for mode in '' 8 rw 0x1ff 1000 -1 6660 '660 '; do
+	check "--device-mode '$mode'" 2 "$swsgx" run --device-mode "$mode" -- true
+	check "start --device-mode '$mode'" 2 "$swsgx" machine start m9 --device-mode "$mode"
+done
+said "--device-mode 660 : not an octal mode"
+for group in '' no-such-group -1 4294967295 1x; do
+	check "--device-group '$group'" 2 "$swsgx" run --device-group "$group" -- true
+	check "start --device-group '$group'" 2 "$swsgx" machine start m9 --device-group "$group"
+done
+said '--device-group 1x: there is no such group'
+for who in '' none-such 4294967295; do
+	check "start --provision '$who'" 2 "$swsgx" machine start m9 --provision "$who"
+	said "--provision $who: not allow, not deny, and there is no such group"
+	check "run --provision '$who'" 2 "$swsgx" run --provision "$who" -- true
+done
+check 'stop takes no --provision' 2 "$swsgx" machine stop m1 --provision deny
+check '--provision and --machine' 2 "$swsgx" run --provision deny --machine m1 -- true
+said '--provision and --machine do not go together'
+check 'start --provision' 0 "$swsgx" machine start m9 --provision deny
+check 'is the machine'"'"'s' 2 "$swsgx" run --machine m9 -- sh -c ': </dev/sgx_provision'
+check 'stop it' 0 "$swsgx" machine stop m9
+check 'the same inside' 0 "$swsgx" run --provision 23456 -- "$swsgx" run --provision 23456 -- true
+check 'another inside' 125 "$swsgx" run --provision 23456 -- "$swsgx" run --provision deny -- true
+said '--provision'
+check '--device-mode and --machine' 2 "$swsgx" run --device-mode 660 --machine m1 -- true
+said '--device-mode and --machine do not go together'
+check '--dev-noexec and --machine' 2 "$swsgx" run --dev-noexec --machine m1 -- true
+check 'stop takes no --device-mode' 2 "$swsgx" machine stop m1 --device-mode 660
+check 'stop takes no --dev-noexec' 2 "$swsgx" machine stop m1 --dev-noexec
+check 'device options' 0 "$swsgx" machine start m7 --device-mode 0640 --device-group 4242 --dev-noexec
+check 'its device' 0 sh -c '"$0" run --machine m7 -- stat -c "%a %g" /dev/sgx_enclave |
+	grep -qx "640 4242"' "$swsgx"
+check 'stop it' 0 "$swsgx" machine stop m7
 for seconds in x 0 -1 1e9 0.001; do
 	check "--watch=$seconds" 2 "$swsgx" stat --machine m1 "--watch=$seconds"
 done
@@ -240,6 +268,20 @@ for name in '' . .. a/b -x 'a b' "$(printf '%065d' 0)"; do
 	check "name '$name'" 2 "$swsgx" machine start -- "$name"
 done
 
+# --- files that are something else
+check 'inspect a program' 0 "$swsgx" inspect "$(command -v env)"
+printed "a program for x86-64 and no enclave: 'swsgx run -- FILE' runs it"
+check 'measure a program' 1 "$swsgx" measure "$(command -v env)"
+said 'is a program for x86-64 and no enclave'
+printf 'loader.entrypoint = "x"\nsgx.debug = true\n' >"$tmp/manifest"
+check 'inspect a manifest' 0 "$swsgx" inspect --json "$tmp/manifest"
+printed '"type": "gramine-manifest"'
+check 'sign a manifest' 1 "$swsgx" sign --key "$tmp/none.pem" "$tmp/manifest"
+check 'measure a manifest' 1 "$swsgx" measure "$tmp/manifest"
+said 'is a manifest of Gramine'
+check 'inspect nothing' 1 "$swsgx" inspect "$tmp/plain"
+said 'an empty file'
+
 # --- enclave files that lie
 head -c 100 "$hello" >"$tmp/short.elf"
 check 'measure a truncated file' 1 "$swsgx" measure "$tmp/short.elf"
@@ -258,5 +300,4 @@ for at in 32 56 72 80 96 104; do
 	check "sign a lie at $at" 1 "$swsgx" sign --key "$tmp/k.pem" --out "$tmp/s" "$tmp/lie.elf"
 done
 
-echo "1..$number"
-exit $failed
+finish

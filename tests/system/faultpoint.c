@@ -4,6 +4,8 @@
  * of the EPC and of the backing is lost, and the machine serves the next one.
  * Environment: SWSGX, the command; VICTIM, the program.
  */
+#include "own_machines.h"
+
 #include <harness/harness.h>
 
 #include "faultpoint.h"
@@ -18,35 +20,6 @@ static const char *const names[] = {"none",
 				    FAULT_POINTS(X)
 #undef X
 };
-
-static char folder[64];
-
-/* Machines of this test alone */
-static void setup(void)
-{
-	if (!getenv("SWSGX") || !getenv("VICTIM"))
-		FAIL("SWSGX and VICTIM are not set");
-	snprintf(folder, sizeof(folder), "/tmp/swsgx-fault-XXXXXX");
-	CHECK(mkdtemp(folder));
-	CHECK_SYS(setenv("XDG_RUNTIME_DIR", folder, 1));
-	CHECK_SYS(setenv("XDG_STATE_HOME", folder, 1));
-}
-
-static int sh(const char *command)
-{
-	int status = system(command);
-
-	CHECK(WIFEXITED(status));
-	return WEXITSTATUS(status);
-}
-
-static void cleanup(void)
-{
-	char command[128];
-
-	snprintf(command, sizeof(command), "rm -rf %s", folder);
-	CHECK_EQ(sh(command), 0);
-}
 
 /* The wait status of the victim */
 static int victim(const char *rounds)

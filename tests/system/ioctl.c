@@ -110,7 +110,8 @@ TEST(create_arguments)
 
 TEST(create_secs_fields)
 {
-	static const uint64_t sizes[] = {0, 3, 0x3000, 0x1001, ~0ull, 0x8000000000000001};
+	static const uint64_t sizes[] = {0,	    3, 0x3000, 0x1001, ~0ull, 0x8000000000000001,
+					 1ull << 63}; /* the last: no file is that large */
 	struct sgx_secs good, s;
 	struct encl e;
 
@@ -129,7 +130,7 @@ TEST(create_secs_fields)
 	} while (0)
 	EIO_WITH(size, 4096); /* less than two pages */
 	EIO_WITH(size, 1); /* a power of two */
-	EIO_WITH(size, 1ull << 63);
+	EIO_WITH(size, 1ull << 62); /* more than the processor allows */
 	EIO_WITH(base, e.base + 4096); /* not naturally aligned */
 	EIO_WITH(base, 1ull << 63); /* not canonical */
 	EIO_WITH(ssaframesize, 0);

@@ -386,3 +386,31 @@ TEST(trimmed_reservation_is_forgotten)
 	CHECK_SYS(mprotect(p, e.size, PROT_READ));
 	CHECK_SYS(munmap(p, e.size));
 }
+
+/* Closed before a page of it was mapped; and one that is open is not lost by it. */
+TEST(created_where_another_was)
+{
+	struct encl e, other;
+
+	encl_open(&other, &(struct encl_opts){0});
+	CHECK_EQ(encl_create(&other), 0);
+	encl_add_all(&other);
+	encl_open(&e, &(struct encl_opts){0});
+	CHECK_SYS(munmap((void *)e.base, e.size));
+	e.base = other.base;
+	e.heap = other.heap;
+	CHECK_EQ(encl_create(&e), 0);
+	encl_add_all(&e);
+	encl_sign(&e);
+	CHECK_EQ(encl_init(&e), 0);
+	encl_map_all(&e);
+	encl_write8(&e, 0, e.base + ENCL_DATA, 3);
+	CHECK_EQ(encl_read8(&e, 0, e.base + ENCL_DATA), 3);
+	CHECK_SYS(munmap((void *)e.base, e.size));
+	close(e.fd);
+	encl_sign(&other);
+	CHECK_EQ(encl_init(&other), 0);
+	encl_map_all(&other);
+	CHECK_EQ(encl_read8(&other, 0, other.base + ENCL_DATA), 0);
+	encl_free(&other);
+}

@@ -3,45 +3,20 @@
  * Programs and daemons that are killed, watched from outside; a system without
  * userfaultfd.  Environment: SWSGX, the command; VICTIM, the program.
  */
+#include "own_machines.h"
+
 #include "deny.h"
 
 #include <harness/harness.h>
 
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-static char folder[64];
-
-/* Machines of this test alone: sockets and fuses in a folder of its own. */
-static void setup(void)
-{
-	if (!getenv("SWSGX") || !getenv("VICTIM"))
-		FAIL("SWSGX and VICTIM are not set");
-	snprintf(folder, sizeof(folder), "/tmp/swsgx-outside-XXXXXX");
-	CHECK(mkdtemp(folder));
-	CHECK_SYS(setenv("XDG_RUNTIME_DIR", folder, 1));
-	CHECK_SYS(setenv("XDG_STATE_HOME", folder, 1));
-}
-
-static int sh(const char *command)
-{
-	int status = system(command);
-
-	CHECK(WIFEXITED(status));
-	return WEXITSTATUS(status);
-}
-
-static void cleanup(void)
-{
-	char command[128];
-
-	snprintf(command, sizeof(command), "rm -rf %s", folder);
-	CHECK_EQ(sh(command), 0);
-}
 
 /* What a command prints, as a number */
 static long number(const char *command)
@@ -171,8 +146,8 @@ static pid_t daemon_of(const char *name)
 	char command[128];
 	long pid;
 
-	snprintf(command, sizeof(command), "\"$SWSGX\" machine list | sed -n 's/^%s *pid //p'",
-		 name);
+	snprintf(command, sizeof(command),
+		 "\"$SWSGX\" machine list | sed -n 's/^%s *\\([0-9]*\\) .*/\\1/p'", name);
 	pid = number(command);
 	CHECK(pid > 1);
 	return (pid_t)pid;
@@ -267,11 +242,53 @@ TEST(private_machine_ends)
 
 	setup();
 	pid = victim(NULL, "hold", NULL);
-	CHECK_EQ(sh("\"$SWSGX\" machine list | grep -q . && exit 1; exit 0"), 0);
+	CHECK_EQ(sh("\"$SWSGX\" machine list | grep -q ^pid:"), 0);
 	kill(pid, SIGKILL);
 	CHECK_EQ(waitpid(pid, NULL, 0), pid);
+	while (!sh("\"$SWSGX\" machine list | grep -q ^pid:"))
+		usleep(10000);
 	snprintf(path, sizeof(path), "/proc/%d", (int)pid);
 	CHECK(access(path, F_OK));
+	cleanup();
+}
+
+static void check_title(pid_t pid, const char *want)
+{
+	char path[64], text[256] = "";
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/cmdline", (int)pid);
+	f = fopen(path, "re");
+	CHECK(f);
+	CHECK(fread(text, 1, sizeof(text) - 1, f) > 0);
+	fclose(f);
+	CHECK_STR(text, want);
+	snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
+	f = fopen(path, "re");
+	CHECK(f && fgets(text, sizeof(text), f));
+	fclose(f);
+	CHECK_STR(text, "swsgx-machine\n");
+}
+
+/* `pkill -f victim` ends the victim, and not its machine. */
+TEST(machines_have_names_of_their_own)
+{
+	char command[128], want[64];
+	pid_t pid;
+
+	setup();
+	CHECK_EQ(sh("\"$SWSGX\" machine start k"), 0);
+	check_title(daemon_of("k"), "swsgx: machine k");
+	CHECK_EQ(sh("\"$SWSGX\" machine stop k"), 0);
+	pid = victim(NULL, "hold", NULL);
+	snprintf(want, sizeof(want), "swsgx: private machine of pid %d", (int)pid);
+	snprintf(command, sizeof(command), "grep -lszx '%s' /proc/[0-9]*/cmdline | cut -d/ -f3",
+		 want);
+	check_title((pid_t)number(command), want);
+	/* with no environment behind the arguments, and few of these */
+	CHECK_EQ(sh("env -i \"$SWSGX\" run true"), 0);
+	kill(pid, SIGKILL);
+	CHECK_EQ(waitpid(pid, NULL, 0), pid);
 	cleanup();
 }
 
@@ -301,5 +318,43 @@ TEST(program_without_userfaultfd)
 	CHECK_EQ(sh("\"$SWSGX\" run --machine k -- \"$VICTIM\" once"), 0);
 	wait_all_free();
 	CHECK_EQ(sh("\"$SWSGX\" machine stop k"), 0);
+	cleanup();
+}
+
+/*
+ * A machine without CAP_KILL, as in many a container, and a program of another user
+ * that cannot get an agent: it must end before its first instruction nevertheless.
+ */
+static void cannot_be_injected(const char *command)
+{
+	char line[512];
+	int status;
+
+	/* 137: killed, and so says the shell */
+	snprintf(line, sizeof(line),
+		 "\"$SWSGX\" run -- setpriv --reuid 65534 --regid 65534 --clear-groups %s "
+		 "2>said >ran; echo $? >status",
+		 command);
+	CHECK_EQ(chdir(folder), 0);
+	CHECK_EQ(sh(line), 0);
+	status = (int)number("cat status");
+	if (status != 137)
+		FAIL("exit status %d of the program that has no agent", status);
+	CHECK_EQ(sh("test ! -s ran"), 0);
+	CHECK_EQ(sh("grep -q '^swsgx: cannot put the agent into process' said"), 0);
+}
+
+TEST(a_daemon_that_may_not_kill)
+{
+	TAKES_ROOT();
+	setup();
+	CHECK_SYS(prctl(PR_CAPBSET_DROP, CAP_KILL, 0, 0, 0));
+	/* in the middle of its injection */
+	cannot_be_injected("prlimit --as=40000000 /bin/echo it runs");
+	/* and before it: without these /proc/PID/mem cannot be opened */
+	CHECK_SYS(prctl(PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, 0, 0, 0));
+	CHECK_SYS(prctl(PR_CAPBSET_DROP, CAP_DAC_READ_SEARCH, 0, 0, 0));
+	cannot_be_injected("/bin/echo it runs");
+	CHECK_EQ(chdir("/"), 0);
 	cleanup();
 }

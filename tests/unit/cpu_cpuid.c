@@ -29,6 +29,12 @@ static void amd(uint32_t leaf, uint32_t subleaf, struct cpu_cpuid *regs)
 	case 0x80000001:
 		regs->ecx = amd_extended_ecx;
 		break;
+	case 0x80000002:
+	case 0x80000003:
+	case 0x80000004:
+	case 0x80000007:
+		regs->ecx = 0; /* no sub-leaves */
+		break;
 	case 0x80000008:
 		regs->ecx = 0x7005; /* six of them */
 		break;
@@ -66,11 +72,12 @@ static void this_host(uint32_t leaf, uint32_t subleaf, struct cpu_cpuid *regs)
 static struct cpu_cpuid_view view;
 static cpu_cpuid_native *host;
 
-static void look(cpu_cpuid_native *native, bool intel, uint32_t tsc_khz)
+/* @model: enum cpu_model_number; of another than the host its number alone matters here */
+static void look(cpu_cpuid_native *native, uint32_t model, uint32_t tsc_khz)
 {
 	fx_init();
 	host = native;
-	cpu_cpuid_view_init(&view, &fx.pkg, native, intel, tsc_khz);
+	cpu_cpuid_view_init(&view, &fx.pkg, native, cpu_model(model), tsc_khz);
 }
 
 static struct cpu_cpuid ask(uint32_t leaf, uint32_t subleaf)
@@ -96,13 +103,13 @@ static struct cpu_cpuid ask(uint32_t leaf, uint32_t subleaf)
 TEST(highest_leaf_is_sgx_or_more)
 {
 	set_amd(0x10);
-	look(amd, false, 0);
+	look(amd, CPU_MODEL_HOST, 0);
 	CHECK_REGS(ask(0, 0), 0x12, AMD_EBX, 0x444d4163, 0x69746e65);
 	/* between the host's highest and ours there is nothing */
 	CHECK_REGS(ask(0x11, 0), 0, 0, 0, 0);
 	CHECK_REGS(ask(0x13, 0), 0x13, ~0u, 0, ~0u);
 	set_amd(0x1c);
-	look(amd, false, 0);
+	look(amd, CPU_MODEL_HOST, 0);
 	CHECK_EQ(ask(0, 0).eax, 0x1c);
 }
 
@@ -111,7 +118,7 @@ TEST(sgx_leaves)
 	struct cpu_cpuid want = {0, 0, 0, 0};
 
 	set_amd(0x10);
-	look(amd, false, 0);
+	look(amd, CPU_MODEL_HOST, 0);
 	for (uint32_t sub = 0; sub < 12; sub++) {
 		cpu_cpuid_sgx(&fx.pkg, 0x12, sub, &want);
 		CHECK_REGS(ask(0x12, sub), want.eax, want.ebx, want.ecx, want.edx);
@@ -131,7 +138,7 @@ TEST(sgx_off)
 	fx_init();
 	host = amd;
 	fx.pkg.feature_control = 0;
-	cpu_cpuid_view_init(&view, &fx.pkg, amd, false, 0);
+	cpu_cpuid_view_init(&view, &fx.pkg, amd, cpu_model(CPU_MODEL_HOST), 0);
 	CHECK_EQ(ask(7, 0).ebx, ~SGX_CPUID_7_EBX_SGX);
 	CHECK_REGS(ask(0x12, 0), 0, 0, 0, 0);
 	CHECK_REGS(ask(0x12, 2), 0, 0, 0, 0);
@@ -146,23 +153,135 @@ TEST(all_else_is_the_hosts)
 	struct cpu_cpuid want;
 
 	set_amd(0x16);
-	look(amd, false, 2600000);
+	look(amd, CPU_MODEL_HOST, 2600000);
 	for (size_t i = 0; i < sizeof(leaves) / sizeof(leaves[0]); i++) {
 		amd(leaves[i], 1, &want);
 		CHECK_REGS(ask(leaves[i], 1), want.eax, want.ebx, want.ecx, want.edx);
 	}
 }
 
+static unsigned int asked;
+
+static void amd_counting(uint32_t leaf, uint32_t subleaf, struct cpu_cpuid *regs)
+{
+	asked++;
+	amd(leaf, subleaf, regs);
+}
+
+/* What is the same on every processor costs no CPUID, sub-leaf or not. */
+TEST(kept_leaves)
+{
+	static const uint32_t leaves[] = {0,	      7,	  0x80000000,
+					  0x80000001, 0x80000002, 0x80000003,
+					  0x80000004, 0x80000007, 0x80000008};
+	struct cpu_cpuid want;
+
+	set_amd(0x10);
+	look(amd_counting, CPU_MODEL_HOST, 0);
+	asked = 0;
+	for (size_t i = 0; i < sizeof(leaves) / sizeof(leaves[0]); i++) {
+		amd(leaves[i], 0, &want);
+		if (leaves[i] > 7)
+			CHECK_REGS(ask(leaves[i], 0), want.eax, want.ebx, want.ecx, want.edx);
+		ask(leaves[i], 0);
+		if (leaves[i] != 7)
+			CHECK_EQ(ask(leaves[i], 0x77).eax, ask(leaves[i], 0).eax);
+	}
+	ask(7, 1);
+	ask(0x12, 0);
+	ask(0x12, 3);
+	CHECK_EQ(asked, 0);
+	/* of one processor, or more than is kept */
+	ask(1, 0);
+	ask(7, 2);
+	ask(0xb, 0);
+	ask(0xd, 1);
+	CHECK_EQ(asked, 4);
+}
+
+static uint32_t with_tsc[4]; /* the host's leaf 15H */
+
+static void amd_with_tsc(uint32_t leaf, uint32_t subleaf, struct cpu_cpuid *regs)
+{
+	amd(leaf, subleaf, regs);
+	if (leaf == 0x15)
+		*regs = (struct cpu_cpuid){with_tsc[0], with_tsc[1], with_tsc[2], with_tsc[3]};
+}
+
+/* SDM, leaf 15H: 0 in EAX or EBX: not enumerated.  What the host has stays. */
+TEST(tsc_on_any_host)
+{
+	struct cpu_cpuid r;
+
+	set_amd(0x10);
+	look(amd, CPU_MODEL_HOST, 2445430);
+	CHECK_EQ(ask(0, 0).eax, 0x15);
+	CHECK_EQ(ask(0, 0).ebx, AMD_EBX);
+	r = ask(0x15, 0);
+	CHECK_EQ((uint64_t)r.ecx * r.ebx / r.eax, 2445430000);
+	CHECK_EQ(r.ecx, 25000000);
+	CHECK_EQ(r.edx, 0);
+	/* in between there is nothing, and above all is the host's */
+	CHECK_REGS(ask(0x13, 0), 0, 0, 0, 0);
+	CHECK_REGS(ask(0x14, 0), 0, 0, 0, 0);
+	CHECK_REGS(ask(0x16, 0), 0x16, ~0u, 0, ~0u);
+
+	/* not known, or not constant */
+	look(amd, CPU_MODEL_HOST, 0);
+	CHECK_EQ(ask(0, 0).eax, 0x12);
+
+	set_amd(0x20);
+	look(amd_with_tsc, CPU_MODEL_HOST, 2445430);
+	CHECK_EQ(ask(0, 0).eax, 0x20);
+	CHECK_REGS(ask(0x15, 0), 25000, 2445430, 25000000, 0);
+	with_tsc[0] = 2;
+	look(amd_with_tsc, CPU_MODEL_HOST, 2445430);
+	CHECK_REGS(ask(0x15, 0), 25000, 2445430, 25000000, 0);
+	/* without a crystal's frequency it is enumerated all the same */
+	with_tsc[1] = 168;
+	look(amd_with_tsc, CPU_MODEL_HOST, 2445430);
+	CHECK_REGS(ask(0x15, 0), 2, 168, 0, 0);
+	look(amd_with_tsc, CPU_MODEL_INTEL, 2445430);
+	CHECK_REGS(ask(0x15, 0), 2, 168, 0, 0);
+}
+
 /* Intel's own processor is not renamed. */
 TEST(intel_on_intel)
 {
-	look(real_intel, true, 2600000);
+	look(real_intel, CPU_MODEL_INTEL, 2600000);
 	CHECK_EQ(view.flags & CPU_VIEW_INTEL, 0);
 	CHECK_EQ(ask(0, 0).eax, 0x1b);
 	CHECK_EQ(ask(1, 0).eax, 1);
 	CHECK_EQ(ask(4, 2).eax, 4);
 	CHECK_EQ(ask(0x15, 0).eax, 0x15);
 	CHECK_EQ(ask(0x80000002, 0).eax, 0x80000002);
+}
+
+/* A named model has its own signature there too; leaves and name stay. */
+TEST(model_on_intel)
+{
+	look(real_intel, CPU_MODEL_SKYLAKE, 2600000);
+	CHECK_EQ(view.flags & CPU_VIEW_INTEL, 0);
+	CHECK_REGS(ask(1, 7), 0x506e3, 1, 7, 1);
+	CHECK_EQ(ask(0, 0).eax, 0x1b);
+	CHECK_EQ(ask(4, 2).eax, 4);
+	CHECK_EQ(ask(0x80000002, 0).eax, 0x80000002);
+	look(real_intel, CPU_MODEL_HOST, 2600000);
+	CHECK_EQ(ask(1, 0).eax, 1);
+}
+
+TEST(model_on_another_makers)
+{
+	static const uint32_t models[] = {0x5e, 0x9e, 0x7a, 0x6a, 0x8f};
+
+	set_amd(0x10);
+	for (uint32_t i = CPU_MODEL_SKYLAKE; i < CPU_MODEL_COUNT; i++) {
+		look(amd, i, 0);
+		CHECK_EQ(ask(0, 0).ebx, INTEL_EBX);
+		CHECK_EQ(cpu_cpuid_family(ask(1, 0).eax), 6);
+		CHECK_EQ(cpu_cpuid_model(ask(1, 0).eax), models[i - CPU_MODEL_SKYLAKE]);
+		CHECK_EQ(ask(1, 0).edx, ~0u);
+	}
 }
 
 /* ---- shown as Intel's ----------------------------------------------------- */
@@ -173,7 +292,7 @@ TEST(intel_name_and_signature)
 	struct cpu_cpuid r;
 
 	set_amd(0x10);
-	look(amd, true, 2596120);
+	look(amd, CPU_MODEL_INTEL, 2596120);
 	r = ask(0, 0);
 	CHECK_EQ(r.eax, 0x16);
 	CHECK(!memcmp(&r.ebx, "Genu", 4) && !memcmp(&r.edx, "ineI", 4) &&
@@ -189,9 +308,9 @@ TEST(intel_name_and_signature)
 		memcpy(name + 16 * i, &r, 16);
 	}
 	CHECK(!strcmp(name, "Intel-compatible processor (swsgx) @ 2.60GHz"));
-	look(amd, true, 12340000);
+	look(amd, CPU_MODEL_INTEL, 12340000);
 	CHECK(!strcmp(view.brand, "Intel-compatible processor (swsgx) @ 12.34GHz"));
-	look(amd, true, 0);
+	look(amd, CPU_MODEL_INTEL, 0);
 	CHECK(!strcmp(view.brand, "Intel-compatible processor (swsgx)"));
 	/* SGX is there as well */
 	CHECK(ask(7, 0).ebx & SGX_CPUID_7_EBX_SGX);
@@ -202,17 +321,17 @@ TEST(intel_name_and_signature)
 TEST(intel_caches)
 {
 	set_amd(0x10);
-	look(amd, true, 0);
+	look(amd, CPU_MODEL_INTEL, 0);
 	CHECK_REGS(ask(2, 0), 0x00feff01, 0xf0, 0, 0);
 	CHECK_REGS(ask(4, 0), 5u << 26 | 0x121, 0x1c0003f, 63, 0);
 	CHECK_REGS(ask(4, 2), 5u << 26 | 0x123, 0x1c0003f, 63, 0);
 	CHECK_REGS(ask(4, 3), 0, 0, 0, 0);
 	amd_extended_ecx = 1;
-	look(amd, true, 0);
+	look(amd, CPU_MODEL_INTEL, 0);
 	CHECK_REGS(ask(4, 0), 0, 0, 0, 0);
 	set_amd(0x10);
 	amd_max_extended = 0x8000001c;
-	look(amd, true, 0);
+	look(amd, CPU_MODEL_INTEL, 0);
 	CHECK_REGS(ask(4, 0), 0, 0, 0, 0);
 }
 
@@ -224,13 +343,13 @@ TEST(intel_frequency)
 
 	set_amd(0x10);
 	for (size_t i = 0; i < sizeof(khz) / sizeof(khz[0]); i++) {
-		look(amd, true, khz[i]);
+		look(amd, CPU_MODEL_INTEL, khz[i]);
 		r = ask(0x15, 0);
 		CHECK_EQ((uint64_t)r.ecx * r.ebx / r.eax, 1000ull * khz[i]);
 		CHECK_EQ(r.ecx, 25000000);
 		CHECK_EQ(ask(0x16, 0).eax, (khz[i] + 500) / 1000);
 	}
-	look(amd, true, 0);
+	look(amd, CPU_MODEL_INTEL, 0);
 	CHECK_REGS(ask(0x15, 0), 0, 0, 0, 0);
 	CHECK_REGS(ask(0x16, 0), 0, 0, 0, 0);
 }
@@ -239,7 +358,7 @@ TEST(intel_frequency)
 TEST(intel_above_the_highest)
 {
 	set_amd(0x10);
-	look(amd, true, 2000000);
+	look(amd, CPU_MODEL_INTEL, 2000000);
 	CHECK_EQ(ask(0x16, 0).eax, 2000);
 	CHECK_EQ(ask(0x17, 0).eax, 2000);
 	CHECK_EQ(ask(0x3fffffff, 0).eax, 2000);
@@ -261,8 +380,8 @@ TEST(this_host_keeps_features_and_xsave)
 {
 	struct cpu_cpuid real, seen;
 
-	for (int intel = 0; intel < 2; intel++) {
-		look(this_host, intel, 2600000);
+	for (uint32_t model = 0; model < CPU_MODEL_COUNT; model++) {
+		look(this_host, model, 2600000);
 		this_host(1, 0, &real);
 		seen = ask(1, 0);
 		CHECK_EQ(seen.ecx, real.ecx);

@@ -29,6 +29,7 @@ static void check_measured(const struct cpu_measure *expected)
 	CHECK_MEM(a, b, sizeof(a));
 }
 
+RULE(EADD, REG_DONE)
 TEST(eadd_reg_done)
 {
 	struct cpu_measure measure;
@@ -50,6 +51,7 @@ TEST(eadd_reg_done)
 	check_measured(&measure);
 }
 
+RULE(EADD, TCS_DONE)
 TEST(eadd_tcs_done)
 {
 	struct cpu_measure measure;
@@ -77,6 +79,7 @@ TEST(eadd_tcs_done)
 	check_measured(&measure);
 }
 
+RULE(EADD, REG_DONE)
 TEST(eadd_same_address_twice)
 {
 	/* The processor does not mind; software keeps the table. */
@@ -86,53 +89,74 @@ TEST(eadd_same_address_twice)
 }
 
 /* Operands */
+RULE(EADD, PAGEINFO_ADDR)
 EADD_GP(pageinfo_unaligned, REG_R, fx.regs.rbx += 8)
+RULE(EADD, TARGET_ADDR)
 EADD_GP(destination_unaligned, REG_R, fx.regs.rcx += 8)
+RULE(EADD, TARGET_EPC)
 EADD_CASE(destination_not_epc, REG_R, fx.regs.rcx = FX_SOURCE,
 	  CHECK_EPCM_PF(fx_encls(SGX_EADD), FX_SOURCE))
+RULE(EADD, PAGEINFO_MAP)
 EADD_CASE(pageinfo_unmapped, REG_R, fx.mem_unmapped[0] = true,
 	  CHECK_MEM_PF(fx_encls(SGX_EADD), FX_PAGEINFO))
+RULE(EADD, ADDRS)
 EADD_GP(source_unaligned, REG_R, fx.pageinfo->srcpge += 8)
 EADD_GP(source_not_canonical, REG_R, fx.pageinfo->srcpge = 1ull << 60)
 EADD_GP(secs_unaligned, REG_R, fx.pageinfo->secs += 8)
 EADD_GP(secinfo_unaligned, REG_R, fx.pageinfo->secinfo += 8)
 EADD_GP(linaddr_unaligned, REG_R, fx.pageinfo->linaddr += 8)
+RULE(EADD, SECS_EPC)
 EADD_CASE(secs_not_epc, REG_R, fx.pageinfo->secs = FX_SOURCE,
 	  CHECK_EPCM_PF(fx_encls(SGX_EADD), FX_SOURCE))
+RULE(EADD, SECINFO_MAP)
 EADD_CASE(secinfo_unmapped, REG_R, fx.pageinfo->secinfo = FX_MEM_BASE - 64,
 	  CHECK_MEM_PF(fx_encls(SGX_EADD), FX_MEM_BASE - 64))
+RULE(EADD, SECINFO)
 EADD_GP(secinfo_reserved_flag, REG_R, fx.secinfo->flags |= 1u << 7)
+RULE(EADD, SECINFO_RSVD)
 EADD_GP(secinfo_reserved_byte, REG_R, fx.secinfo->rsvd[0] = 1)
+RULE(EADD, SECINFO)
 EADD_GP(secinfo_pending, REG_R, fx.secinfo->flags |= SGX_SECINFO_PENDING_BIT)
 EADD_GP(secinfo_modified, REG_R, fx.secinfo->flags |= SGX_SECINFO_MODIFIED_BIT)
 EADD_GP(secinfo_pr, REG_R, fx.secinfo->flags |= SGX_SECINFO_PR_BIT)
 EADD_GP(secinfo_secs, REG_R, fx.secinfo->flags = SGX_PT_SECS << SGX_SECINFO_PT_SHIFT)
 EADD_GP(secinfo_va, REG_R, fx.secinfo->flags = SGX_PT_VA << SGX_SECINFO_PT_SHIFT)
 EADD_GP(secinfo_trim, REG_R, fx.secinfo->flags = SGX_PT_TRIM << SGX_SECINFO_PT_SHIFT)
+RULE(EADD, TARGET_BUSY)
 EADD_GP(destination_locked, REG_R, fx.epcm[FX_SLOT].lock = 1)
+RULE(EADD, TARGET_FREE)
 EADD_CASE(destination_valid, REG_R, fx.regs.rcx = fx_epc(FX_REG),
 	  CHECK_EPCM_PF(fx_encls(SGX_EADD), fx_epc(FX_REG)))
+RULE(EADD, SECS_BUSY)
 EADD_GP(secs_locked, REG_R, fx.epcm[FX_SECS].lock = -1)
 EADD_OK(secs_shared, REG_R, fx.epcm[FX_SECS].lock = 3)
+RULE(EADD, SECS)
 EADD_CASE(secs_invalid, REG_R, fx.pageinfo->secs = fx_epc(FX_SLOT + 1),
 	  CHECK_EPCM_PF(fx_encls(SGX_EADD), fx_epc(FX_SLOT + 1)))
 EADD_CASE(secs_not_a_secs, REG_R, fx.pageinfo->secs = fx_epc(FX_REG),
 	  CHECK_EPCM_PF(fx_encls(SGX_EADD), fx_epc(FX_REG)))
+RULE(EADD, SECS_BUSY)
 EADD_GP(secs_is_destination, REG_R, fx.pageinfo->secs = fx_epc(FX_SLOT))
+RULE(EADD, SOURCE_MAP)
 EADD_CASE(source_unmapped, REG_R, fx.mem_unmapped[1] = true,
 	  CHECK_MEM_PF(fx_encls(SGX_EADD), FX_SOURCE))
 
 /* The page */
+RULE(EADD, WRITE_ONLY)
 EADD_GP(reg_write_without_read, SGX_PT_REG << 8 | SGX_SECINFO_W_BIT, )
 EADD_OK(reg_execute_without_read, SGX_PT_REG << 8 | SGX_SECINFO_X_BIT, )
+RULE(EADD, TCS_RESERVED)
 EADD_GP(tcs_reserved_first, TCS, fx.source->tcs.rsvd[0] = 1)
 EADD_GP(tcs_reserved_last, TCS, fx.source->tcs.rsvd[4007] = 1)
+RULE(EADD, TCS_FLAGS)
 EADD_GP(tcs_reserved_flags, TCS, fx.source->tcs.flags = 1ull << 2)
 EADD_GP(tcs_aexnotify_without_attribute, TCS, fx.source->tcs.flags = SGX_TCS_AEXNOTIFY_BIT)
 EADD_OK(tcs_aexnotify, TCS, fx.source->tcs.flags = SGX_TCS_AEXNOTIFY_BIT;
 	secs_get(&fx.pkg, FX_SECS)->arch.attributes.flags |= SGX_ATTR_AEXNOTIFY_BIT)
+RULE(EADD, TCS_CET)
 EADD_GP(tcs_cet_without_attribute, TCS, fx.source->tcs.ocetssa = 0x1000)
 EADD_GP(tcs_ssp_without_attribute, TCS, fx.source->tcs.prevssp = 0x1000)
+RULE(EADD, TCS_LIMIT)
 EADD_OK(tcs_segments_any_in_64_bit, TCS, fx.source->tcs.fslimit = 0x123)
 
 /* A 32-bit enclave's segment limits end in FFFh. */
@@ -146,12 +170,15 @@ EADD_GP(tcs_fslimit_32_bit, TCS, make_32_bit(); fx.source->tcs.fslimit = 0x1ffe)
 EADD_GP(tcs_gslimit_32_bit, TCS, make_32_bit(); fx.source->tcs.gslimit = 0x1000)
 EADD_OK(tcs_limits_32_bit, TCS, make_32_bit(); fx.source->tcs.gslimit = 0x1fff)
 
+RULE(EADD, LINADDR)
 EADD_GP(linaddr_below, REG_R, fx.pageinfo->linaddr = FX_ENCL_BASE - 4096)
 EADD_GP(linaddr_above, REG_R, fx.pageinfo->linaddr = FX_ENCL_BASE + FX_ENCL_SIZE)
 EADD_OK(linaddr_last, REG_R, fx.pageinfo->linaddr = FX_ENCL_BASE + FX_ENCL_SIZE - 4096)
 
+RULE(EADD, MEASURE_BUSY)
 EADD_GP(measurement_in_use, REG_R, secs_get(&fx.pkg, FX_SECS)->hidden.measure_lock = -1;
 	fx.epcm[0].lock = 1)
+RULE(EADD, INITIALISED)
 TEST(eadd_initialised)
 {
 	fx_enclave_init();
@@ -159,5 +186,6 @@ TEST(eadd_initialised)
 	CHECK_GP(fx_encls(SGX_EADD));
 }
 
+NO_RULE
 EADD_CASE(host_has_no_memory, REG_R, fx.fill_fails = true,
 	  CHECK_EQ(fx_encls(SGX_EADD).kind, CPU_HOST))

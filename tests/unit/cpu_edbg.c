@@ -30,24 +30,39 @@ static void no_debug(void)
 	secs_get(&fx.pkg, FX_SECS)->arch.attributes.flags &= ~SGX_ATTR_DEBUG_BIT;
 }
 
+RULE(EDBGRD, ADDR)
+RULE(EDBGWR, ADDR)
 EDBG_CASE(unaligned, fx.regs.rcx += 4, CHECK_GP(fx_encls(leaf)))
 EDBG_CASE(not_canonical, fx.regs.rcx |= 1ull << 50, CHECK_GP(fx_encls(leaf)))
+RULE(EDBGRD, EPC)
+RULE(EDBGWR, EPC)
 EDBG_CASE(not_epc, fx.regs.rcx = FX_SOURCE, CHECK_EPCM_PF(fx_encls(leaf), FX_SOURCE))
+RULE(EDBGRD, BUSY)
+RULE(EDBGWR, BUSY)
 EDBG_CASE(in_use, fx.epcm[FX_RO].lock = -1, CHECK_GP(fx_encls(leaf)))
 EDBG_CASE(shared, fx.epcm[FX_RO].lock = 2, CHECK_DONE(fx_encls(leaf)))
+RULE(EDBGRD, PAGE)
+RULE(EDBGWR, PAGE)
 EDBG_CASE(invalid, fx.regs.rcx = fx_epc(FX_SLOT), CHECK_EPCM_PF(fx_encls(leaf), fx_epc(FX_SLOT)))
 EDBG_CASE(secs, fx.regs.rcx = fx_epc(FX_SECS), CHECK_EPCM_PF(fx_encls(leaf), fx_epc(FX_SECS)))
-EDBG_CASE(trim, fx.pkg.config.sgx2 = 1;
+EDBG_CASE(trim, fx_by_hand();
 	  fx.epcm[FX_RO].pt = SGX_PT_TRIM, CHECK_EPCM_PF(fx_encls(leaf), fx_epc(FX_RO) + 0x40))
-EDBG_CASE(pending, fx.pkg.config.sgx2 = 1;
+RULE(EDBGRD, STATE)
+RULE(EDBGWR, STATE)
+EDBG_CASE(pending, fx_by_hand();
 	  fx.epcm[FX_RO].pending = 1, CHECK_CODE(fx_encls(leaf), SGX_ERR_PAGE_NOT_DEBUGGABLE))
-EDBG_CASE(modified, fx.pkg.config.sgx2 = 1;
+EDBG_CASE(modified, fx_by_hand();
 	  fx.epcm[FX_RO].modified = 1, CHECK_CODE(fx_encls(leaf), SGX_ERR_PAGE_NOT_DEBUGGABLE))
+RULE(EDBGRD, DEBUG)
+RULE(EDBGWR, DEBUG)
 EDBG_CASE(not_debug, no_debug(), CHECK_GP(fx_encls(leaf)))
 EDBG_CASE(not_debug_tcs, no_debug();
 	  fx.regs.rcx = fx_epc(FX_TCS) + FLAGS_OFFSET, CHECK_GP(fx_encls(leaf)))
+RULE(EDBGRD, TCS)
+RULE(EDBGWR, TCS)
 EDBG_CASE(beyond_tcs, fx.regs.rcx = fx_epc(FX_TCS) + 72, CHECK_GP(fx_encls(leaf)))
 
+RULE(EDBGRD, DONE)
 TEST(edbgrd_done)
 {
 	uint64_t value;
@@ -73,6 +88,7 @@ TEST(edbgrd_tcs_done)
 }
 
 /* Of a VA slot one sees only whether it is taken. */
+RULE(EDBGRD, VA)
 TEST(edbgrd_va)
 {
 	uint64_t slots[3] = {0, 7, 8};
@@ -87,6 +103,7 @@ TEST(edbgrd_va)
 	}
 }
 
+RULE(EDBGWR, PAGE)
 TEST(edbgwr_va)
 {
 	fx_enclave();
@@ -96,6 +113,7 @@ TEST(edbgwr_va)
 }
 
 /* Also to a page that the enclave itself may not write to. */
+RULE(EDBGWR, DONE)
 TEST(edbgwr_done)
 {
 	uint64_t value;
@@ -118,6 +136,7 @@ TEST(edbgwr_tcs_flags_done)
 	CHECK_EQ(fx.epc[FX_TCS].tcs.flags, SGX_TCS_DBGOPTIN_BIT);
 }
 
+RULE(EDBGWR, TCS)
 TEST(edbgwr_tcs_other_fields)
 {
 	fx_enclave();

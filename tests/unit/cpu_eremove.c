@@ -10,6 +10,7 @@ static struct cpu_result eremove(epc_slot_t slot)
 	return fx_encls(SGX_EREMOVE);
 }
 
+RULE(EREMOVE, DONE)
 TEST(eremove_done)
 {
 	fx_enclave();
@@ -26,6 +27,7 @@ TEST(eremove_done)
 	CHECK_EQ(fx.drops, 4);
 }
 
+RULE(EREMOVE, FREE)
 TEST(eremove_free_page_is_nothing_to_do)
 {
 	fx_enclave();
@@ -34,6 +36,7 @@ TEST(eremove_free_page_is_nothing_to_do)
 	CHECK_EQ(fx.drops, 0);
 }
 
+RULE(EREMOVE, DONE)
 TEST(eremove_va_done)
 {
 	fx_enclave();
@@ -43,6 +46,7 @@ TEST(eremove_va_done)
 	CHECK_EQ(fx.epcm[0].valid, 0);
 }
 
+RULE(EREMOVE, ADDR)
 TEST(eremove_unaligned)
 {
 	fx_enclave();
@@ -50,6 +54,7 @@ TEST(eremove_unaligned)
 	CHECK_GP(fx_encls(SGX_EREMOVE));
 }
 
+RULE(EREMOVE, EPC)
 TEST(eremove_not_epc)
 {
 	fx_enclave();
@@ -57,6 +62,7 @@ TEST(eremove_not_epc)
 	CHECK_EPCM_PF(fx_encls(SGX_EREMOVE), FX_SOURCE);
 }
 
+RULE(EREMOVE, BUSY)
 TEST(eremove_in_use)
 {
 	fx_enclave();
@@ -66,6 +72,7 @@ TEST(eremove_in_use)
 	CHECK_GP(eremove(FX_REG));
 }
 
+RULE(EREMOVE, CHILD)
 TEST(eremove_child_present)
 {
 	fx_enclave();
@@ -74,6 +81,7 @@ TEST(eremove_child_present)
 	CHECK_CODE(eremove(FX_SECS), SGX_ERR_CHILD_PRESENT);
 }
 
+RULE(EREMOVE, ACT)
 TEST(eremove_enclave_act)
 {
 	fx_enclave();
@@ -87,7 +95,7 @@ TEST(eremove_enclave_act)
 TEST(eremove_accepted_trim_while_active)
 {
 	fx_enclave();
-	fx.pkg.config.sgx2 = 1;
+	fx_by_hand();
 	fx.busy = true;
 	fx.epcm[FX_REG].pt = SGX_PT_TRIM;
 	fx.epcm[FX_REG].modified = 1;

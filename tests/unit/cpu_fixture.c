@@ -122,6 +122,8 @@ void fx_init(void)
 	memset(fx.pkg.cpusvn, 5, sizeof(fx.pkg.cpusvn));
 	fx.oldest = UINT64_MAX;
 	fx.as.map = as_map;
+	fx.as.why = &fx.why;
+	fx.encl.why = &fx.why;
 	fx.encl.secs = FX_SECS;
 	fx.encl.slot = encl_slot;
 	for (unsigned int i = 0; i < FX_ENCL_SIZE / 4096; i++)
@@ -138,6 +140,76 @@ uint64_t fx_epc(epc_slot_t slot)
 	return cpu_epc_addr(&fx.pkg, slot);
 }
 
+/* Leaves that programs meet say which rule they refuse by; and only if they do. */
+static void check_why(bool encls, unsigned int leaf, struct cpu_result r)
+{
+	if (r.kind == CPU_DONE)
+		CHECK_EQ(fx.why.rule, WHY_NOTHING);
+	if (r.kind != CPU_CODE &&
+	    (r.kind != CPU_FAULT || (r.vector != SGX_VEC_GP && r.vector != SGX_VEC_PF)))
+		return;
+	if (encls &&
+	    (leaf == SGX_ECREATE || leaf == SGX_EADD || leaf == SGX_EEXTEND || leaf == SGX_EINIT))
+		CHECK(fx.why.rule != WHY_NOTHING);
+	if (!encls &&
+	    (leaf == SGX_EREPORT || leaf == SGX_EGETKEY ||
+	     (fx.pkg.config.sgx2 &&
+	      (leaf == SGX_EACCEPT || leaf == SGX_EMODPE || leaf == SGX_EACCEPTCOPY))) &&
+	    fx.encl.secs < fx.pkg.epc_pages && fx.epcm[fx.encl.secs].valid &&
+	    secs_initialised(secs_get(&fx.pkg, fx.encl.secs)))
+		CHECK(fx.why.rule != WHY_NOTHING);
+}
+
+/* LEAF, ID and WHY of leaf_rules_*.h; of WHY the number */
+#define LEAF_RULE_WHY(leaf, id, why, answer, sentence) {#leaf "." #id, WHY_##why},
+static const struct {
+	const char *name;
+	enum why_rule why;
+} leaf_rules[] = {LEAF_RULES(LEAF_RULE_WHY)};
+
+static enum why_rule why_of(const char *name)
+{
+	for (size_t i = 0; i < sizeof(leaf_rules) / sizeof(leaf_rules[0]); i++)
+		if (!strcmp(leaf_rules[i].name, name))
+			return leaf_rules[i].why;
+	FAIL("%s: no rule of leaf_rules_*.h", name);
+}
+
+/* A case below RULE(LEAF, ID) that this leaf refuses is refused by that rule. */
+static void check_rule(bool encls, unsigned int leaf)
+{
+	/* clang-format off */
+	static const char *const encls_names[] = {
+		[SGX_ECREATE] = "ECREATE.", [SGX_EADD] = "EADD.", [SGX_EEXTEND] = "EEXTEND.",
+		[SGX_EINIT] = "EINIT.", [SGX_EAUG] = "EAUG.", [SGX_EMODPR] = "EMODPR.",
+		[SGX_EMODT] = "EMODT.",
+	};
+	static const char *const enclu_names[] = {
+		[SGX_EREPORT] = "EREPORT.", [SGX_EGETKEY] = "EGETKEY.",
+		[SGX_EACCEPT] = "EACCEPT.", [SGX_EMODPE] = "EMODPE.",
+		[SGX_EACCEPTCOPY] = "EACCEPTCOPY.",
+	};
+	/* clang-format on */
+	const char *rules[HARNESS_RULES_MAX], *prefix = NULL;
+	unsigned int count = harness_rules_of(harness_current(), rules);
+	enum why_rule why = WHY_NOTHING;
+
+	if (encls && leaf < sizeof(encls_names) / sizeof(encls_names[0]))
+		prefix = encls_names[leaf];
+	if (!encls && leaf < sizeof(enclu_names) / sizeof(enclu_names[0]))
+		prefix = enclu_names[leaf];
+	for (unsigned int i = 0; prefix && i < count; i++) {
+		if (strncmp(rules[i], prefix, strlen(prefix)))
+			continue;
+		why = why_of(rules[i]);
+		if (why == fx.why.rule || why == WHY_NOTHING)
+			return;
+	}
+	if (why != WHY_NOTHING)
+		FAIL("refused by rule %u of base/rules.h, and RULE() above the test says %u",
+		     fx.why.rule, why);
+}
+
 /*
  * Run a leaf, and compare everything that it could have changed.  Locks that a
  * test holds are no broken invariant.
@@ -150,14 +222,18 @@ static struct cpu_result run(bool encls, unsigned int leaf)
 	bool held = false;
 
 	for (unsigned int i = 0; i < FX_EPC_PAGES; i++)
-		held |= fx.epcm[i].lock != 0;
+		held |= fx.epcm[i].lock || fx.epcm[i].modify_lock;
 	if (held)
 		fx.pkg.config.debug_checks = 0;
 	fx.regs.rax = leaf;
+	fx.why = (struct why){0};
 	before = fx;
 	r = encls ? cpu_encls(&fx.pkg, &fx.as, &fx.regs) : cpu_enclu(&fx.pkg, &fx.encl, &fx.regs);
 	if (fx.pkg.config.debug_checks && !cpu_check_invariants(&fx.pkg, &why))
 		FAIL("invariant: %s", why);
+	check_why(encls, leaf, r);
+	if (fx.why.rule != WHY_NOTHING)
+		check_rule(encls, leaf);
 	if (r.kind == CPU_DONE)
 		return r;
 	if (r.kind == CPU_CODE) {
@@ -338,4 +414,51 @@ void fx_enclave_init(void)
 	fx_authorise();
 	CHECK_DONE(fx_encls(SGX_EINIT));
 	CHECK_EQ(fx.regs.rax, SGX_OK);
+}
+
+void fx_enclave_sgx2(void)
+{
+	fx_enclave_init();
+	fx.pkg.config.sgx2 = 1;
+}
+
+void fx_eaug(epc_slot_t slot, uint64_t addr)
+{
+	memset(fx.pageinfo, 0, sizeof(*fx.pageinfo));
+	fx.pageinfo->linaddr = addr;
+	fx.pageinfo->secs = fx_epc(FX_SECS);
+	fx.encl_page[(addr - FX_ENCL_BASE) / 4096] = slot;
+	fx.regs = (struct cpu_regs){.rbx = FX_PAGEINFO, .rcx = fx_epc(slot)};
+}
+
+void fx_emod(epc_slot_t slot, uint64_t secinfo_flags)
+{
+	memset(fx.secinfo, 0, sizeof(*fx.secinfo));
+	fx.secinfo->flags = secinfo_flags;
+	fx.regs = (struct cpu_regs){.rbx = FX_SECINFO, .rcx = fx_epc(slot)};
+}
+
+struct sgx_secinfo_arch *fx_accept(uint64_t addr, uint64_t secinfo_flags)
+{
+	struct sgx_secinfo_arch *secinfo = (void *)(fx.epc[FX_RO].bytes + 0x80);
+
+	memset(secinfo, 0, sizeof(*secinfo));
+	secinfo->flags = secinfo_flags;
+	fx.regs = (struct cpu_regs){.rbx = FX_ENCL_SECINFO, .rcx = addr, .rdx = FX_REG_ADDR};
+	return secinfo;
+}
+
+void fx_by_hand(void)
+{
+	fx.pkg.config.sgx2 = 1;
+	fx.pkg.config.debug_checks = 0;
+}
+
+void fx_other_enclave(epc_slot_t slot)
+{
+	fx.epcm[20] = fx.epcm[FX_SECS];
+	fx.epc[20] = fx.epc[FX_SECS];
+	secs_get(&fx.pkg, 20)->hidden.children = 1;
+	secs_get(&fx.pkg, FX_SECS)->hidden.children--;
+	fx.epcm[slot].secs = 20;
 }

@@ -15,6 +15,8 @@
 #include <cpu/sigstruct.h>
 #include <harness/harness.h>
 
+#include "conformance.h"
+
 #define FX_EPC_PAGES 24
 #define FX_MEM_PAGES 8
 #define FX_EPC_BASE  0x180000000ull
@@ -60,6 +62,7 @@ struct fixture {
 	unsigned int fills, drops;
 	uint64_t oldest, epoch; /* what threads inside carry; what ETRACK published */
 
+	struct why why; /* of the last leaf */
 	struct cpu_as as;
 	struct cpu_enclave_as encl;
 	epc_slot_t encl_page[FX_ENCL_SIZE / 4096];
@@ -100,6 +103,17 @@ void fx_eld(epc_slot_t slot, uint64_t addr, unsigned int version);
 void fx_enclave(void);
 void fx_add(epc_slot_t slot, uint64_t addr, uint64_t secinfo_flags);
 void fx_enclave_init(void);
+/* An initialised enclave on a processor with SGX2; EAUG, and what EMODPR or EMODT takes */
+void fx_enclave_sgx2(void);
+void fx_eaug(epc_slot_t slot, uint64_t addr);
+void fx_emod(epc_slot_t slot, uint64_t secinfo_flags);
+/* RBX, RCX and RDX of EACCEPT, EMODPE and EACCEPTCOPY; SECINFO is in FX_RO, the source FX_REG */
+#define FX_ENCL_SECINFO (FX_RO_ADDR + 0x80)
+struct sgx_secinfo_arch *fx_accept(uint64_t addr, uint64_t secinfo_flags);
+/* The test puts a state into the EPCM that no leaf makes: invariants do not hold. */
+void fx_by_hand(void);
+/* The page belongs to a second SECS at the same addresses: slot 20 becomes that one. */
+void fx_other_enclave(epc_slot_t slot);
 
 #define CHECK_DONE(r) fx_check(__FILE__, __LINE__, #r, (r), (struct cpu_result){.kind = CPU_DONE})
 #define CHECK_CODE(r, c) \

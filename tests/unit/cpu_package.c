@@ -94,6 +94,63 @@ static struct cpu_cpuid cpuid(uint32_t leaf, uint32_t subleaf, uint32_t host)
 	return regs;
 }
 
+/* Firmware locks in one signer: the system reads it, and cannot change it; CPUID is as before. */
+TEST(launch_control_locked)
+{
+	uint64_t value;
+	uint8_t hash[32];
+
+	for (unsigned int i = 0; i < sizeof(hash); i++)
+		hash[i] = (uint8_t)i;
+	fx_init();
+	CHECK(cpu_lock_launch(&fx.pkg, hash));
+	for (uint32_t i = 0; i < 4; i++) {
+		CHECK_GP(cpu_wrmsr(&fx.pkg, SGX_MSR_LEPUBKEYHASH0 + i, 1));
+		CHECK_DONE(cpu_rdmsr(&fx.pkg, SGX_MSR_LEPUBKEYHASH0 + i, &value));
+		CHECK_EQ(value, 0x0706050403020100ull + i * 0x0808080808080808ull);
+	}
+	CHECK_DONE(cpu_rdmsr(&fx.pkg, SGX_MSR_FEATURE_CONTROL, &value));
+	CHECK_EQ(value, SGX_FEATURE_CONTROL_LOCKED | SGX_FEATURE_CONTROL_ENABLE);
+	CHECK_GP(cpu_wrmsr(&fx.pkg, SGX_MSR_FEATURE_CONTROL, value | SGX_FEATURE_CONTROL_LC));
+	CHECK_EQ(cpuid(7, 0, 0).ecx, SGX_CPUID_7_ECX_SGX_LC);
+}
+
+TEST(launch_control_locked_to_intel)
+{
+	uint64_t before[4], after;
+
+	fx_init();
+	memcpy(before, fx.pkg.sgxlepubkeyhash, sizeof(before));
+	CHECK(cpu_lock_launch(&fx.pkg, NULL));
+	for (uint32_t i = 0; i < 4; i++) {
+		CHECK_DONE(cpu_rdmsr(&fx.pkg, SGX_MSR_LEPUBKEYHASH0 + i, &after));
+		CHECK_EQ(after, before[i]);
+	}
+	/* a processor without the MSRs has Intel's, and no other */
+	fx_init();
+	fx.pkg.config.flc = 0;
+	CHECK(cpu_lock_launch(&fx.pkg, NULL));
+	CHECK(!cpu_lock_launch(&fx.pkg, (const uint8_t[32]){1}));
+	CHECK_MEM(fx.pkg.sgxlepubkeyhash, before, sizeof(before));
+}
+
+/* The one who is locked in launches without a token, everybody else with one. */
+TEST(launch_control_locked_einit)
+{
+	uint8_t hash[32];
+
+	fx_enclave();
+	fx_einit();
+	cpu_sigstruct_mrsigner(fx.sig, hash);
+	CHECK(cpu_lock_launch(&fx.pkg, hash));
+	CHECK_DONE(fx_encls(SGX_EINIT));
+	fx_enclave();
+	fx_einit();
+	hash[31] ^= 1;
+	CHECK(cpu_lock_launch(&fx.pkg, hash));
+	CHECK_CODE(fx_encls(SGX_EINIT), SGX_ERR_INVALID_EINITTOKEN);
+}
+
 TEST(cpuid_7)
 {
 	fx_init();
@@ -128,7 +185,11 @@ TEST(cpuid_12_0_and_1)
 	CHECK_EQ(cpuid(0x12, 1, 0).ecx, 0x602ff);
 	CHECK_EQ(cpuid(0x12, 1, 0).edx, 0);
 	fx.pkg.config.sgx2 = 1;
-	CHECK_EQ(cpuid(0x12, 0, 0).eax, SGX_CPUID_12_EAX_SGX1 | SGX_CPUID_12_EAX_SGX2);
+	CHECK_EQ(cpuid(0x12, 0, 0).eax, 3);
+	fx.pkg.config.edeccssa = 1;
+	CHECK_EQ(cpuid(0x12, 0, 0).eax, 0x803);
+	fx.pkg.config.sgx2 = 0;
+	CHECK_EQ(cpuid(0x12, 0, 0).eax, 0x801);
 }
 
 TEST(cpuid_12_sections)
@@ -155,6 +216,7 @@ TEST(cpuid_12_sections)
 	CHECK_EQ(cpuid(0x12, 2, ~0u).eax, 0);
 }
 
+RULE(ENCLS, OFF)
 TEST(encls_ud_when_not_enabled)
 {
 	fx_init();
@@ -166,6 +228,7 @@ TEST(encls_ud_when_not_enabled)
 	CHECK_UD(fx_enclu(SGX_EREPORT));
 }
 
+RULE(ENCLS, LEAF)
 TEST(encls_gp_unknown_leaf)
 {
 	fx_init();
@@ -174,6 +237,35 @@ TEST(encls_gp_unknown_leaf)
 	CHECK_GP(fx_encls(~0u));
 }
 
+/* Leaves of SGX2, and of what CPUID does not offer either: as if there were none. */
+RULE(EAUG, ABSENT)
+RULE(EMODPR, ABSENT)
+RULE(EMODT, ABSENT)
+RULE(ERDINFO, ABSENT)
+TEST(encls_leaves_not_there)
+{
+	static const unsigned int leaves[] = {SGX_EAUG, SGX_EMODPR, SGX_EMODT, SGX_ERDINFO};
+
+	fx_enclave_init();
+	for (size_t i = 0; i < sizeof(leaves) / sizeof(leaves[0]); i++)
+		CHECK_GP(fx_encls(leaves[i]));
+}
+
+RULE(EACCEPT, ABSENT)
+RULE(EMODPE, ABSENT)
+RULE(EACCEPTCOPY, ABSENT)
+RULE(EDECCSSA, ABSENT)
+TEST(enclu_leaves_not_there)
+{
+	static const unsigned int leaves[] = {SGX_EACCEPT, SGX_EMODPE, SGX_EACCEPTCOPY,
+					      SGX_EDECCSSA};
+
+	fx_enclave_init();
+	for (size_t i = 0; i < sizeof(leaves) / sizeof(leaves[0]); i++)
+		CHECK_GP(fx_enclu(leaves[i]));
+}
+
+RULE(ENCLU, LEAF)
 TEST(enclu_gp_unknown_leaf)
 {
 	fx_enclave_init();
@@ -181,6 +273,7 @@ TEST(enclu_gp_unknown_leaf)
 		CHECK_GP(fx_enclu(leaf));
 }
 
+RULE(ENCLU, INSIDE)
 TEST(enclu_gp_without_initialised_secs)
 {
 	fx_enclave();
@@ -191,6 +284,7 @@ TEST(enclu_gp_without_initialised_secs)
 	CHECK_GP(fx_enclu(SGX_EREPORT));
 }
 
+NO_RULE
 TEST(secs_info)
 {
 	struct cpu_secs_info info;

@@ -41,6 +41,8 @@ static void evicted(void)
 	CHECK_DONE(fx_encls(SGX_EWB));
 }
 
+RULE(EWB, DONE)
+RULE(ELDU, DONE)
 TEST(ewb_done)
 {
 	uint8_t plain[4096];
@@ -78,6 +80,7 @@ TEST(ewb_done)
 	CHECK_EQ(hidden()->children, 3);
 }
 
+RULE(EWB, DONE)
 TEST(ewb_same_page_never_looks_the_same)
 {
 	uint8_t first[4096];
@@ -93,10 +96,12 @@ TEST(ewb_same_page_never_looks_the_same)
 	CHECK(memcmp(first, fx.mem[4].bytes, sizeof(first)) != 0);
 }
 
+RULE(EWB, DONE)
+RULE(ELDU, DONE)
 TEST(ewb_pending_modified_pr_are_kept)
 {
 	ready();
-	fx.pkg.config.sgx2 = 1;
+	fx_by_hand();
 	fx.epcm[FX_REG].pending = 1;
 	fx.epcm[FX_REG].modified = 1;
 	fx.epcm[FX_REG].pr = 1;
@@ -114,6 +119,7 @@ TEST(ewb_pending_modified_pr_are_kept)
 	CHECK_EQ(fx.epcm[FX_REG].pt, SGX_PT_TRIM);
 }
 
+RULE(EWB, BLOCKED)
 TEST(ewb_not_blocked)
 {
 	fx_enclave_init();
@@ -122,6 +128,7 @@ TEST(ewb_not_blocked)
 	CHECK_CODE(fx_encls(SGX_EWB), SGX_ERR_PAGE_NOT_BLOCKED);
 }
 
+RULE(EWB, TRACKED)
 TEST(ewb_not_tracked)
 {
 	fx_enclave_init();
@@ -151,6 +158,7 @@ TEST(ewb_while_etrack_runs)
 	CHECK_CODE(fx_encls(SGX_EWB), SGX_ERR_NOT_TRACKED);
 }
 
+RULE(EWB, OCCUPIED)
 TEST(ewb_va_slot_occupied)
 {
 	ready();
@@ -167,6 +175,8 @@ TEST(ewb_va_slot_occupied)
 	CHECK_DONE(fx_encls(SGX_ELDU));
 }
 
+RULE(EWB, CHILD)
+RULE(ELDU, DONE)
 TEST(ewb_secs_goes_last)
 {
 	static const epc_slot_t children[] = {FX_TCS, FX_REG, FX_RO};
@@ -195,77 +205,57 @@ TEST(ewb_secs_goes_last)
 	CHECK(secs_initialised(secs_get(&fx.pkg, FX_RO)));
 }
 
-TEST(ewb_operands)
-{
-	ready();
-	fx_ewb(FX_REG, 0);
-	fx.regs.rbx += 16;
-	CHECK_GP(fx_encls(SGX_EWB));
-	fx_ewb(FX_REG, 0);
-	fx.regs.rcx += 8;
-	CHECK_GP(fx_encls(SGX_EWB));
-	fx_ewb(FX_REG, 0);
-	fx.regs.rcx = FX_SOURCE;
-	CHECK_EPCM_PF(fx_encls(SGX_EWB), FX_SOURCE);
-	fx_ewb(FX_REG, 0);
-	fx.regs.rdx += 4;
-	CHECK_GP(fx_encls(SGX_EWB));
-	fx_ewb(FX_REG, 0);
-	fx.regs.rdx = FX_SOURCE;
-	CHECK_EPCM_PF(fx_encls(SGX_EWB), FX_SOURCE);
-	fx_ewb(FX_REG, 0);
-	fx.regs.rdx = fx_epc(FX_REG) + 8;
-	CHECK_GP(fx_encls(SGX_EWB));
-	fx_ewb(FX_REG, 0);
-	fx.pageinfo->linaddr = FX_REG_ADDR;
-	CHECK_GP(fx_encls(SGX_EWB));
-	fx_ewb(FX_REG, 0);
-	fx.pageinfo->secs = fx_epc(FX_SECS);
-	CHECK_GP(fx_encls(SGX_EWB));
-	fx_ewb(FX_REG, 0);
-	fx.pageinfo->secinfo += 64;
-	CHECK_GP(fx_encls(SGX_EWB));
-	fx_ewb(FX_REG, 0);
-	fx.pageinfo->srcpge += 128;
-	CHECK_GP(fx_encls(SGX_EWB));
-}
-
-TEST(ewb_pages)
-{
-	ready();
-	fx_ewb(FX_SLOT, 0);
-	CHECK_EPCM_PF(fx_encls(SGX_EWB), fx_epc(FX_SLOT));
-	fx_ewb(FX_REG, 0);
-	fx.regs.rdx = fx_epc(FX_RO);
-	CHECK_EPCM_PF(fx_encls(SGX_EWB), fx_epc(FX_RO));
-	fx_ewb(FX_REG, 0);
-	fx.regs.rdx = fx_epc(FX_SLOT);
-	CHECK_EPCM_PF(fx_encls(SGX_EWB), fx_epc(FX_SLOT));
-	fx_ewb(FX_REG, 0);
-	fx.epcm[FX_REG].lock = 1;
-	CHECK_GP(fx_encls(SGX_EWB));
-	fx.epcm[FX_REG].lock = 0;
-	fx.epcm[FX_VA].lock = -1;
-	CHECK_GP(fx_encls(SGX_EWB));
-}
-
-TEST(ewb_memory_not_there)
-{
-	static const struct {
-		unsigned int page;
-		uint64_t addr;
-		uint32_t access;
-	} missing[] = {{0, FX_PAGEINFO, 0}, {4, FX_SEALED, SGX_PF_W}, {5, FX_PCMD, SGX_PF_W}};
-
-	ready();
-	for (unsigned int i = 0; i < 3; i++) {
-		fx_ewb(FX_REG, 0);
-		fx.mem_unmapped[missing[i].page] = true;
-		CHECK_PF(fx_encls(SGX_EWB), missing[i].addr, missing[i].access);
-		fx.mem_unmapped[missing[i].page] = false;
+#define EWB_CASE(id, change, check) \
+	TEST(ewb_##id)              \
+	{                           \
+		ready();            \
+		fx_ewb(FX_REG, 0);  \
+		change;             \
+		check;              \
 	}
-}
+#define EWB_GP(id, change)     EWB_CASE(id, change, CHECK_GP(fx_encls(SGX_EWB)))
+#define EWB_EPC(id, change, a) EWB_CASE(id, change, CHECK_EPCM_PF(fx_encls(SGX_EWB), a))
+#define EWB_MAP(id, page, a, e) \
+	EWB_CASE(id, fx.mem_unmapped[page] = true, CHECK_PF(fx_encls(SGX_EWB), a, e))
 
+RULE(EWB, PAGEINFO_ADDR)
+EWB_GP(pageinfo_unaligned, fx.regs.rbx += 16)
+EWB_GP(pageinfo_not_canonical, fx.regs.rbx = 1ull << 47)
+RULE(EWB, PAGE_ADDR)
+EWB_GP(page_unaligned, fx.regs.rcx += 8)
+RULE(EWB, PAGE_EPC)
+EWB_EPC(page_not_epc, fx.regs.rcx = FX_SOURCE, FX_SOURCE)
+RULE(EWB, VA_ADDR)
+EWB_GP(va_unaligned, fx.regs.rdx += 4)
+RULE(EWB, VA_EPC)
+EWB_EPC(va_not_epc, fx.regs.rdx = FX_SOURCE, FX_SOURCE)
+RULE(EWB, VA_OTHER)
+EWB_GP(va_is_the_page, fx.regs.rdx = fx_epc(FX_REG) + 8)
+RULE(EWB, PAGEINFO_MAP)
+EWB_MAP(pageinfo_unmapped, 0, FX_PAGEINFO, 0)
+RULE(EWB, ZERO)
+EWB_GP(linaddr_set, fx.pageinfo->linaddr = FX_REG_ADDR)
+EWB_GP(secs_set, fx.pageinfo->secs = fx_epc(FX_SECS))
+RULE(EWB, PCMD_ADDR)
+EWB_GP(pcmd_unaligned, fx.pageinfo->secinfo += 64)
+RULE(EWB, SOURCE_ADDR)
+EWB_GP(source_unaligned, fx.pageinfo->srcpge += 128)
+
+RULE(EWB, PAGE_BUSY)
+EWB_GP(page_in_use, fx.epcm[FX_REG].lock = 1)
+RULE(EWB, VA_BUSY)
+EWB_GP(va_in_use, fx.epcm[FX_VA].lock = -1)
+RULE(EWB, PAGE)
+EWB_EPC(page_invalid, fx.regs.rcx = fx_epc(FX_SLOT), fx_epc(FX_SLOT))
+RULE(EWB, VA)
+EWB_EPC(va_invalid, fx.regs.rdx = fx_epc(FX_SLOT), fx_epc(FX_SLOT))
+EWB_EPC(va_not_a_va_page, fx.regs.rdx = fx_epc(FX_RO), fx_epc(FX_RO))
+
+RULE(EWB, MAP)
+EWB_MAP(source_unmapped, 4, FX_SEALED, SGX_PF_W)
+EWB_MAP(pcmd_unmapped, 5, FX_PCMD, SGX_PF_W)
+
+RULE(ELDB, DONE)
 TEST(eldb_is_blocked_again)
 {
 	evicted();
@@ -297,6 +287,7 @@ TEST(eldb_does_not_block_va)
 	CHECK_EQ(((uint64_t *)(void *)fx.epc[FX_SLOT].bytes)[7], 0x1234);
 }
 
+RULE(ELDU, ONCE)
 TEST(eld_once_only)
 {
 	evicted();
@@ -306,6 +297,7 @@ TEST(eld_once_only)
 	CHECK_CODE(fx_encls(SGX_ELDU), SGX_ERR_MAC_COMPARE_FAIL);
 }
 
+RULE(ELDU, MAC)
 TEST(eld_replay_of_an_older_page)
 {
 	union fx_page sealed;
@@ -347,52 +339,77 @@ TEST(eld_elsewhere)
 	CHECK_DONE(fx_encls(SGX_ELDU));
 }
 
-TEST(eld_operands)
-{
-	evicted();
-	fx_eld(FX_REG, FX_REG_ADDR, 3);
-	fx.regs.rbx += 16;
-	CHECK_GP(fx_encls(SGX_ELDU));
-	fx_eld(FX_REG, FX_REG_ADDR, 3);
-	fx.regs.rcx += 8;
-	CHECK_GP(fx_encls(SGX_ELDU));
-	fx_eld(FX_REG, FX_REG_ADDR, 3);
-	fx.regs.rcx = FX_SOURCE;
-	CHECK_EPCM_PF(fx_encls(SGX_ELDU), FX_SOURCE);
-	fx_eld(FX_REG, FX_REG_ADDR, 3);
-	fx.regs.rdx += 4;
-	CHECK_GP(fx_encls(SGX_ELDU));
-	fx_eld(FX_REG, FX_REG_ADDR, 3);
-	fx.regs.rdx = FX_SOURCE;
-	CHECK_EPCM_PF(fx_encls(SGX_ELDU), FX_SOURCE);
-	fx_eld(FX_REG, FX_REG_ADDR, 3);
-	fx.regs.rdx = fx_epc(FX_REG);
-	CHECK_GP(fx_encls(SGX_ELDU));
-	fx_eld(FX_REG, FX_REG_ADDR, 3);
-	fx.pageinfo->secinfo += 64;
-	CHECK_GP(fx_encls(SGX_ELDU));
-	fx_eld(FX_REG, FX_REG_ADDR, 3);
-	fx.pageinfo->srcpge += 128;
-	CHECK_GP(fx_encls(SGX_ELDU));
-	fx_eld(FX_REG, FX_REG_ADDR, 3);
-	fx.pageinfo->secs += 8;
-	CHECK_GP(fx_encls(SGX_ELDU));
-	fx_eld(FX_REG, FX_REG_ADDR, 3);
-	fx.pageinfo->secs = FX_SOURCE;
-	CHECK_EPCM_PF(fx_encls(SGX_ELDU), FX_SOURCE);
-	fx_eld(FX_REG, FX_REG_ADDR, 3);
-	fx.pageinfo->secs = fx_epc(FX_SLOT);
-	CHECK_EPCM_PF(fx_encls(SGX_ELDU), fx_epc(FX_SLOT));
-	fx_eld(FX_REG, FX_REG_ADDR, 3);
-	fx.pageinfo->secs = fx_epc(FX_RO);
-	CHECK_EPCM_PF(fx_encls(SGX_ELDU), fx_epc(FX_RO));
-	fx_eld(FX_RO, FX_REG_ADDR, 3);
-	CHECK_EPCM_PF(fx_encls(SGX_ELDU), fx_epc(FX_RO));
-	fx_eld(FX_REG, FX_REG_ADDR, 3);
-	fx.regs.rdx = fx_epc(FX_RO);
-	CHECK_EPCM_PF(fx_encls(SGX_ELDU), fx_epc(FX_RO));
-}
+/* ELDU and ELDB answer the same to these. */
+#define ELD_CASE(id, change, check)             \
+	static void eld_##id(unsigned int leaf) \
+	{                                       \
+		evicted();                      \
+		fx_eld(FX_REG, FX_REG_ADDR, 3); \
+		change;                         \
+		check;                          \
+	}                                       \
+	TEST(eldu_##id)                         \
+	{                                       \
+		eld_##id(SGX_ELDU);             \
+	}                                       \
+	TEST(eldb_##id)                         \
+	{                                       \
+		eld_##id(SGX_ELDB);             \
+	}
+#define ELD_GP(id, change)     ELD_CASE(id, change, CHECK_GP(fx_encls(leaf)))
+#define ELD_EPC(id, change, a) ELD_CASE(id, change, CHECK_EPCM_PF(fx_encls(leaf), a))
+#define ELD_MAC(id, change) \
+	ELD_CASE(id, change, CHECK_CODE(fx_encls(leaf), SGX_ERR_MAC_COMPARE_FAIL))
+#define ELD_MAP(id, page, a) \
+	ELD_CASE(id, fx.mem_unmapped[page] = true, CHECK_MEM_PF(fx_encls(leaf), a))
+#define ELD_RULE(id)   \
+	RULE(ELDU, id) \
+	RULE(ELDB, id)
 
+ELD_RULE(PAGEINFO_ADDR)
+ELD_GP(pageinfo_unaligned, fx.regs.rbx += 16)
+ELD_GP(pageinfo_not_canonical, fx.regs.rbx = 1ull << 47)
+ELD_RULE(PAGE_ADDR)
+ELD_GP(page_unaligned, fx.regs.rcx += 8)
+ELD_RULE(PAGE_EPC)
+ELD_EPC(page_not_epc, fx.regs.rcx = FX_SOURCE, FX_SOURCE)
+ELD_RULE(VA_ADDR)
+ELD_GP(va_unaligned, fx.regs.rdx += 4)
+ELD_RULE(VA_EPC)
+ELD_EPC(va_not_epc, fx.regs.rdx = FX_SOURCE, FX_SOURCE)
+ELD_RULE(PAGEINFO_MAP)
+ELD_MAP(pageinfo_unmapped, 0, FX_PAGEINFO)
+ELD_RULE(PCMD_ADDR)
+ELD_GP(pcmd_unaligned, fx.pageinfo->secinfo += 64)
+ELD_RULE(SOURCE_ADDR)
+ELD_GP(source_unaligned, fx.pageinfo->srcpge += 128)
+ELD_RULE(VA_OTHER)
+ELD_GP(va_is_the_page, fx.regs.rdx = fx_epc(FX_REG))
+ELD_RULE(PAGE)
+ELD_EPC(page_valid, fx_eld(FX_RO, FX_REG_ADDR, 3), fx_epc(FX_RO))
+ELD_RULE(VA)
+ELD_EPC(va_not_a_va_page, fx.regs.rdx = fx_epc(FX_RO), fx_epc(FX_RO))
+ELD_EPC(va_invalid, fx.regs.rdx = fx_epc(FX_SLOT), fx_epc(FX_SLOT))
+ELD_RULE(MAP)
+ELD_MAP(source_unmapped, 4, FX_SEALED)
+ELD_MAP(pcmd_unmapped, 5, FX_PCMD)
+ELD_RULE(SECS_ADDR)
+ELD_GP(secs_unaligned, fx.pageinfo->secs += 8)
+ELD_RULE(SECS_EPC)
+ELD_EPC(secs_not_epc, fx.pageinfo->secs = FX_SOURCE, FX_SOURCE)
+ELD_RULE(SECS)
+ELD_EPC(secs_invalid, fx.pageinfo->secs = fx_epc(FX_SLOT), fx_epc(FX_SLOT))
+ELD_EPC(secs_not_a_secs, fx.pageinfo->secs = fx_epc(FX_RO), fx_epc(FX_RO))
+ELD_RULE(MAC)
+ELD_MAC(another_address, fx.pageinfo->linaddr += 0x1000)
+ELD_MAC(another_slot, fx.regs.rdx += 8)
+ELD_MAC(another_page, fx.mem[4].bytes[0] ^= 1)
+ELD_MAC(another_pcmd, pcmd()->secinfo.flags ^= SGX_SECINFO_X_BIT)
+
+RULE(ELDU, BUSY)
+RULE(ELDB, BUSY)
+RULE(ELDUC, BUSY)
+RULE(ELDBC, BUSY)
 TEST(eld_conflicts)
 {
 	static const epc_slot_t held[] = {FX_REG, FX_VA, FX_SECS};
@@ -422,20 +439,7 @@ TEST(eld_conflicts)
 	CHECK_EQ(fx.epcm[FX_REG].blocked, 0);
 }
 
-TEST(eld_memory_not_there)
-{
-	static const unsigned int pages[] = {0, 4, 5};
-	static const uint64_t addr[] = {FX_PAGEINFO, FX_SEALED, FX_PCMD};
-
-	evicted();
-	for (unsigned int i = 0; i < 3; i++) {
-		fx_eld(FX_REG, FX_REG_ADDR, 3);
-		fx.mem_unmapped[pages[i]] = true;
-		CHECK_MEM_PF(fx_encls(SGX_ELDU), addr[i]);
-		fx.mem_unmapped[pages[i]] = false;
-	}
-}
-
+NO_RULE
 TEST(eld_host_has_no_memory)
 {
 	evicted();
@@ -497,6 +501,7 @@ static void flip_all(uint64_t addr)
 	CHECK_DONE(fx_encls(SGX_ELDU));
 }
 
+RULE(ELDU, MAC)
 TEST(eld_every_bit_of_a_reg_page)
 {
 	evicted();

@@ -121,6 +121,30 @@ TEST_TIMEOUT(sigstruct_each_padding_byte, 300)
 	}
 }
 
+/* In two steps it is the same SIGSTRUCT, byte for byte. */
+TEST(sigstruct_two_steps)
+{
+	uint8_t message[CPU_SIGSTRUCT_MESSAGE_SIZE];
+	struct sgx_sigstruct_arch two;
+
+	setup();
+	cpu_sigstruct_message(&sig, message);
+	cpu_sigstruct_from_message(&two, message);
+	memcpy(two.modulus, sig.modulus, sizeof(two.modulus));
+	memcpy(two.signature, sig.signature, sizeof(two.signature));
+	CHECK_EQ(cpu_sigstruct_complete(&two), CPU_SIG_OK);
+	CHECK(!memcmp(&two, &sig, sizeof(sig)));
+	two.signature[0] ^= 1;
+	CHECK_EQ(cpu_sigstruct_complete(&two), CPU_SIG_PADDING);
+	/* Quotients of a signature above the modulus may not fit; nothing is written then. */
+	memset(two.modulus, 0, sizeof(two.modulus));
+	two.modulus[0] = 1;
+	memset(two.signature, 0xff, sizeof(two.signature));
+	CHECK_EQ(cpu_sigstruct_complete(&two), CPU_SIG_Q1);
+	memset(two.modulus, 0, sizeof(two.modulus));
+	CHECK_EQ(cpu_sigstruct_complete(&two), CPU_SIG_Q1);
+}
+
 TEST(sigstruct_mrsigner)
 {
 	uint8_t expected[32], is[32];

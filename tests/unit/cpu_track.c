@@ -15,6 +15,7 @@ static struct secs_hidden *hidden(void)
 	return &secs_get(&fx.pkg, FX_SECS)->hidden;
 }
 
+RULE(EPA, DONE)
 TEST(epa_done)
 {
 	static const uint8_t zeros[4096];
@@ -29,25 +30,32 @@ TEST(epa_done)
 	CHECK_MEM(fx.epc[FX_VA].bytes, zeros, 4096);
 }
 
-TEST(epa_operands)
-{
-	fx_enclave();
-	fx.regs = (struct cpu_regs){.rbx = SGX_PT_REG, .rcx = fx_epc(FX_VA)};
-	CHECK_GP(fx_encls(SGX_EPA));
-	fx.regs = (struct cpu_regs){.rbx = SGX_PT_VA, .rcx = fx_epc(FX_VA) + 8};
-	CHECK_GP(fx_encls(SGX_EPA));
-	fx.regs = (struct cpu_regs){.rbx = SGX_PT_VA, .rcx = FX_SOURCE};
-	CHECK_EPCM_PF(fx_encls(SGX_EPA), FX_SOURCE);
-	fx.regs = (struct cpu_regs){.rbx = SGX_PT_VA, .rcx = fx_epc(FX_REG)};
-	CHECK_EPCM_PF(fx_encls(SGX_EPA), fx_epc(FX_REG));
-	fx.regs = (struct cpu_regs){.rbx = SGX_PT_VA, .rcx = fx_epc(FX_VA)};
-	fx.epcm[FX_VA].lock = 1;
-	CHECK_GP(fx_encls(SGX_EPA));
-	fx.epcm[FX_VA].lock = 0;
-	fx.fill_fails = true;
-	CHECK_EQ(fx_encls(SGX_EPA).kind, CPU_HOST);
-}
+#define EPA_CASE(id, change, check)                                                  \
+	TEST(epa_##id)                                                               \
+	{                                                                            \
+		fx_enclave();                                                        \
+		fx.regs = (struct cpu_regs){.rbx = SGX_PT_VA, .rcx = fx_epc(FX_VA)}; \
+		change;                                                              \
+		check;                                                               \
+	}
+#define EPA_GP(id, change) EPA_CASE(id, change, CHECK_GP(fx_encls(SGX_EPA)))
 
+RULE(EPA, TYPE)
+EPA_GP(not_va, fx.regs.rbx = SGX_PT_REG)
+EPA_GP(type_high_bits, fx.regs.rbx |= 1ull << 32)
+RULE(EPA, ADDR)
+EPA_GP(unaligned, fx.regs.rcx += 8)
+EPA_GP(not_canonical, fx.regs.rcx |= 1ull << 62)
+RULE(EPA, EPC)
+EPA_CASE(not_epc, fx.regs.rcx = FX_SOURCE, CHECK_EPCM_PF(fx_encls(SGX_EPA), FX_SOURCE))
+RULE(EPA, BUSY)
+EPA_GP(in_use, fx.epcm[FX_VA].lock = 1)
+RULE(EPA, FREE)
+EPA_CASE(valid, fx.regs.rcx = fx_epc(FX_REG), CHECK_EPCM_PF(fx_encls(SGX_EPA), fx_epc(FX_REG)))
+NO_RULE
+EPA_CASE(host_has_no_memory, fx.fill_fails = true, CHECK_EQ(fx_encls(SGX_EPA).kind, CPU_HOST))
+
+RULE(EBLOCK, DONE)
 TEST(eblock_done)
 {
 	fx_enclave();
@@ -59,39 +67,65 @@ TEST(eblock_done)
 	CHECK_EQ(fx.epcm[FX_REG].blocked_epoch, 2);
 	CHECK_EQ(fx.epcm[FX_REG].lock, 0);
 	CHECK_DONE(on_page(SGX_EBLOCK, FX_TCS));
-	fx.pkg.config.sgx2 = 1;
+	fx_by_hand();
 	fx.epcm[FX_RO].pt = SGX_PT_TRIM;
 	CHECK_DONE(on_page(SGX_EBLOCK, FX_RO));
 }
 
-TEST(eblock_codes)
-{
-	fx_enclave();
-	fx_epa();
-	CHECK_CODE(on_page(SGX_EBLOCK, FX_SLOT), SGX_ERR_PG_INVLD);
-	CHECK_CODE(on_page(SGX_EBLOCK, FX_SECS), SGX_ERR_PG_IS_SECS);
-	CHECK_CODE(on_page(SGX_EBLOCK, FX_VA), SGX_ERR_NOTBLOCKABLE);
-	CHECK_DONE(on_page(SGX_EBLOCK, FX_REG));
-	fx_track();
-	/* the epoch of the first one stays */
-	CHECK_CODE(on_page(SGX_EBLOCK, FX_REG), SGX_ERR_BLKSTATE);
-	fx.pkg.config.debug_checks = 0;
-	hidden()->track_lock = -1;
-	CHECK_CODE(on_page(SGX_EBLOCK, FX_RO), SGX_ERR_ENTRYEPOCH_LOCKED);
-	hidden()->track_lock = 0;
-	fx.epcm[FX_RO].lock = -1;
-	CHECK_CODE(on_page(SGX_EBLOCK, FX_RO), SGX_ERR_EPC_PAGE_CONFLICT);
-}
+#define EBLOCK_CODE(id, change, slot, c)                            \
+	TEST(eblock_##id)                                           \
+	{                                                           \
+		fx_enclave();                                       \
+		fx_epa();                                           \
+		change;                                             \
+		CHECK_CODE(on_page(SGX_EBLOCK, slot), SGX_ERR_##c); \
+	}
 
-TEST(eblock_operands)
-{
-	fx_enclave();
-	fx.regs.rcx = fx_epc(FX_REG) + 64;
-	CHECK_GP(fx_encls(SGX_EBLOCK));
-	fx.regs.rcx = FX_SOURCE;
-	CHECK_EPCM_PF(fx_encls(SGX_EBLOCK), FX_SOURCE);
-}
+RULE(EBLOCK, CONFLICT)
+EBLOCK_CODE(in_use, fx.epcm[FX_RO].lock = -1, FX_RO, EPC_PAGE_CONFLICT)
+RULE(EBLOCK, VALID)
+EBLOCK_CODE(invalid, (void)0, FX_SLOT, PG_INVLD)
+RULE(EBLOCK, SECS)
+EBLOCK_CODE(secs, (void)0, FX_SECS, PG_IS_SECS)
+RULE(EBLOCK, CHILD)
+EBLOCK_CODE(va, (void)0, FX_VA, NOTBLOCKABLE)
+RULE(EBLOCK, EPOCH)
+EBLOCK_CODE(while_etrack_runs, fx.pkg.config.debug_checks = 0;
+	    hidden()->track_lock = -1, FX_RO, ENTRYEPOCH_LOCKED)
+RULE(EBLOCK, BLOCKED)
+EBLOCK_CODE(twice, fx_block(FX_REG), FX_REG, BLKSTATE)
+EBLOCK_CODE(twice_in_another_epoch, fx_block(FX_REG); fx_track(), FX_REG, BLKSTATE)
 
+#define OPERAND_CASES(name, LEAF)                                                 \
+	RULE(LEAF, ADDR)                                                          \
+	TEST(name##_unaligned)                                                    \
+	{                                                                         \
+		fx_enclave();                                                     \
+		fx.pkg.config.oversub = 1;                                        \
+		fx.regs = (struct cpu_regs){.rcx = fx_epc(FX_SECS) + 64};         \
+		CHECK_GP(fx_encls(SGX_##LEAF));                                   \
+	}                                                                         \
+	TEST(name##_not_canonical)                                                \
+	{                                                                         \
+		fx_enclave();                                                     \
+		fx.pkg.config.oversub = 1;                                        \
+		fx.regs = (struct cpu_regs){.rcx = fx_epc(FX_SECS) | 1ull << 62}; \
+		CHECK_GP(fx_encls(SGX_##LEAF));                                   \
+	}                                                                         \
+	RULE(LEAF, EPC)                                                           \
+	TEST(name##_not_epc)                                                      \
+	{                                                                         \
+		fx_enclave();                                                     \
+		fx.pkg.config.oversub = 1;                                        \
+		fx.regs = (struct cpu_regs){.rcx = FX_SOURCE};                    \
+		CHECK_EPCM_PF(fx_encls(SGX_##LEAF), FX_SOURCE);                   \
+	}
+
+OPERAND_CASES(eblock, EBLOCK)
+OPERAND_CASES(etrack, ETRACK)
+OPERAND_CASES(etrackc, ETRACKC)
+
+RULE(ETRACK, DONE)
 TEST(etrack_done)
 {
 	fx_enclave();
@@ -103,6 +137,7 @@ TEST(etrack_done)
 	CHECK_EQ(hidden()->track_lock, 0);
 }
 
+RULE(ETRACK, PREVIOUS)
 TEST(etrack_previous_incomplete)
 {
 	fx_enclave();
@@ -117,23 +152,32 @@ TEST(etrack_previous_incomplete)
 	CHECK_EQ(fx.epoch, 3);
 }
 
-TEST(etrack_operands)
+RULE(ETRACK, BUSY)
+TEST(etrack_in_use)
 {
 	fx_enclave();
-	fx.regs.rcx = fx_epc(FX_SECS) + 8;
-	CHECK_GP(fx_encls(SGX_ETRACK));
-	fx.regs.rcx = FX_SOURCE;
-	CHECK_EPCM_PF(fx_encls(SGX_ETRACK), FX_SOURCE);
-	CHECK_EPCM_PF(on_page(SGX_ETRACK, FX_SLOT), fx_epc(FX_SLOT));
-	CHECK_EPCM_PF(on_page(SGX_ETRACK, FX_REG), fx_epc(FX_REG));
-	fx.pkg.config.debug_checks = 0;
-	hidden()->track_lock = 1;
-	CHECK_GP(on_page(SGX_ETRACK, FX_SECS));
-	hidden()->track_lock = 0;
 	fx.epcm[FX_SECS].lock = -1;
 	CHECK_GP(on_page(SGX_ETRACK, FX_SECS));
 }
 
+RULE(ETRACK, SECS)
+TEST(etrack_not_a_secs)
+{
+	fx_enclave();
+	CHECK_EPCM_PF(on_page(SGX_ETRACK, FX_SLOT), fx_epc(FX_SLOT));
+	CHECK_EPCM_PF(on_page(SGX_ETRACK, FX_REG), fx_epc(FX_REG));
+}
+
+RULE(ETRACK, TRACKED)
+TEST(etrack_while_another_runs)
+{
+	fx_enclave();
+	fx.pkg.config.debug_checks = 0;
+	hidden()->track_lock = 1;
+	CHECK_GP(on_page(SGX_ETRACK, FX_SECS));
+}
+
+RULE(ETRACKC, OVERSUB)
 TEST(etrackc_needs_oversub)
 {
 	struct cpu_cpuid r = {0};
@@ -149,25 +193,53 @@ TEST(etrackc_needs_oversub)
 	CHECK_EQ(r.eax & SGX_CPUID_12_EAX_OVERSUB, SGX_CPUID_12_EAX_OVERSUB);
 }
 
-TEST(etrackc_codes)
+static void oversub(void)
 {
 	fx_enclave();
 	fx_epa();
 	fx.pkg.config.oversub = 1;
+}
+
+/* A SECS, or a child of it */
+RULE(ETRACKC, DONE)
+TEST(etrackc_done)
+{
+	oversub();
 	CHECK_DONE(on_page(SGX_ETRACKC, FX_SECS));
 	CHECK_DONE(on_page(SGX_ETRACKC, FX_REG));
 	CHECK_EQ(hidden()->epoch, 2);
-	CHECK_CODE(on_page(SGX_ETRACKC, FX_SLOT), SGX_ERR_PG_INVLD);
-	CHECK_CODE(on_page(SGX_ETRACKC, FX_VA), SGX_ERR_TRACK_NOT_REQUIRED);
-	fx.oldest = 1;
-	CHECK_CODE(on_page(SGX_ETRACKC, FX_TCS), SGX_ERR_PREV_TRK_INCMPL);
-	fx.regs.rcx = fx_epc(FX_SECS) + 8;
-	CHECK_GP(fx_encls(SGX_ETRACKC));
-	fx.regs.rcx = FX_SOURCE;
-	CHECK_EPCM_PF(fx_encls(SGX_ETRACKC), FX_SOURCE);
+}
+
+RULE(ETRACKC, CONFLICT)
+TEST(etrackc_conflicts)
+{
+	oversub();
 	fx.pkg.config.debug_checks = 0;
 	hidden()->track_lock = 1;
 	CHECK_CODE(on_page(SGX_ETRACKC, FX_REG), SGX_ERR_EPC_PAGE_CONFLICT);
 	fx.epcm[FX_REG].lock = -1;
 	CHECK_CODE(on_page(SGX_ETRACKC, FX_REG), SGX_ERR_EPC_PAGE_CONFLICT);
+}
+
+RULE(ETRACKC, VALID)
+TEST(etrackc_invalid)
+{
+	oversub();
+	CHECK_CODE(on_page(SGX_ETRACKC, FX_SLOT), SGX_ERR_PG_INVLD);
+}
+
+RULE(ETRACKC, OWNED)
+TEST(etrackc_va)
+{
+	oversub();
+	CHECK_CODE(on_page(SGX_ETRACKC, FX_VA), SGX_ERR_TRACK_NOT_REQUIRED);
+}
+
+RULE(ETRACKC, PREVIOUS)
+TEST(etrackc_previous_incomplete)
+{
+	oversub();
+	fx.oldest = 0;
+	CHECK_DONE(on_page(SGX_ETRACKC, FX_TCS));
+	CHECK_CODE(on_page(SGX_ETRACKC, FX_TCS), SGX_ERR_PREV_TRK_INCMPL);
 }

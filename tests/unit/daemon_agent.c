@@ -355,8 +355,43 @@ int64_t enclave_try_open(struct agent *a, struct test_enclave *e)
 		CHECK_SYS(fstat(e->fd, &st));
 		CHECK_EQ(s->r0, st.st_ino);
 		e->id = st.st_ino;
+		e->dev = st.st_dev;
 	}
 	agent_free(s);
+	return ret;
+}
+
+int lock_bytes(int fd, short type, uint64_t start, uint64_t size)
+{
+	struct flock lock = {
+		.l_type = type,
+		.l_whence = SEEK_SET,
+		.l_start = (off_t)start,
+		.l_len = (off_t)size,
+	};
+
+	return fcntl(fd, F_OFD_SETLK, &lock);
+}
+
+int64_t enclave_look(struct agent *a, const struct test_enclave *e)
+{
+	struct proto_slot *s = agent_slot(a, PROTO_OP_LOOKUP, 0);
+	int64_t ret;
+
+	s->a0 = e->dev;
+	s->a1 = e->id;
+	ret = agent_call(a, s);
+	agent_free(s);
+	return ret;
+}
+
+int64_t enclave_show(struct agent *a, const struct test_enclave *e)
+{
+	int64_t ret;
+
+	CHECK_SYS(lock_bytes(e->fd, F_WRLCK, a->ch->shown_at, 1));
+	ret = enclave_look(a, e);
+	CHECK_SYS(lock_bytes(e->fd, F_UNLCK, a->ch->shown_at, 1));
 	return ret;
 }
 

@@ -62,13 +62,19 @@ void agent_free(struct proto_slot *s);
 
 struct test_enclave {
 	int fd;
-	uint64_t id;
+	uint64_t id, dev;
 	uint8_t *base; /* of the ELRANGE, reserved and not mapped yet */
 	uint64_t size;
 	uint8_t *reservation;
 };
 
 int64_t enclave_try_open(struct agent *a, struct test_enclave *e);
+/* Show another agent's enclave by its descriptor.  Return: as LOOKUP. */
+int64_t enclave_show(struct agent *a, const struct test_enclave *e);
+/* Lock (F_WRLCK) or unlock bytes of a file.  Return: 0 or -1 */
+int lock_bytes(int fd, short type, uint64_t start, uint64_t size);
+/* LOOKUP of the number, without a lock.  Return: its. */
+int64_t enclave_look(struct agent *a, const struct test_enclave *e);
 void enclave_create(struct agent *a, struct test_enclave *e, uint64_t pages);
 /* Pages of bytes, all of one type, as one ADD_PAGES.  Return: as the ioctl. */
 int64_t enclave_add(struct agent *a, struct test_enclave *e, uint64_t page, const uint8_t *bytes,

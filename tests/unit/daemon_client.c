@@ -5,6 +5,7 @@
 #include <harness/harness.h>
 #include <sgx/arch.h>
 
+#include <asm/sgx.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -96,6 +98,7 @@ TEST(the_ioctl_place_of_a_dead_process_is_free)
 
 		/* The descriptor is inherited; the agent of a child connects anew */
 		CHECK_EQ(agent_connect(&child, agent_command(), false), 0);
+		CHECK(enclave_show(&child, &e) > 0);
 		CHECK_EQ(enclave_add_piece(&child, &e, 0, 8 * SGX_PAGE_SIZE, source, 2,
 					   PROTO_IOCTL_FIRST, SECINFO_REG_RW, &added),
 			 0);
@@ -199,11 +202,12 @@ TEST(what_a_program_can_do_is_an_errno)
 		uint64_t a0, a1;
 		int64_t ret;
 	} calls[] = {
-		{PROTO_OP_IOCTL, 0, 0, -ENOTTY},     {PROTO_OP_ATTACH, 0, 0, -ENOTTY},
-		{PROTO_OP_MAP, 4096, 4096, -ENOTTY}, {PROTO_OP_UNMAP, 1, 4096, -EINVAL},
-		{PROTO_OP_UNMAP, 4096, 0, -EINVAL},  {PROTO_OP_UNMAP, -4096ull, 8192, -EINVAL},
-		{PROTO_OP_UNMAP, 4096, 4096, 0},     {PROTO_OP_FAULT, 0, 0, -ENOTTY},
-		{PROTO_OP_ENCLU, 0, 0, -ENOTTY},
+		{PROTO_OP_IOCTL, 0, 0, -ENOTTY},      {PROTO_OP_ATTACH, 0, 0, -ENOTTY},
+		{PROTO_OP_MAP, 4096, 4096, -ENOTTY},  {PROTO_OP_UNMAP, 1, 4096, -EINVAL},
+		{PROTO_OP_UNMAP, 4096, 0, -EINVAL},   {PROTO_OP_UNMAP, -4096ull, 8192, -EINVAL},
+		{PROTO_OP_UNMAP, 4096, 4096, 0},      {PROTO_OP_FAULT, 0, 0, -ENOTTY},
+		{PROTO_OP_ENCLU, 0, 0, -ENOTTY},      {PROTO_OP_INHERIT, 0, 0, -ENOTTY},
+		{PROTO_OP_LOOKUP, 1, 12345, -ENOTTY},
 	};
 	struct agent a;
 	pid_t machine;
@@ -256,6 +260,10 @@ TEST(a_descriptor_that_is_no_userfaultfd_is_refused)
 	CHECK_EQ(sendmsg(command, &hdr, 0), sizeof(msg));
 	close(fds[0]);
 	close(fds[1]);
+	/* it is told, and then nobody is there */
+	CHECK_EQ(recv(sp[0], &msg, sizeof(msg), 0), sizeof(msg));
+	CHECK_EQ(msg.type, PROTO_MSG_CONNECTED);
+	CHECK_EQ(msg.status, -EINVAL);
 	CHECK_EQ(recv(sp[0], &msg, sizeof(msg), 0), 0);
 	close(sp[0]);
 	/* Rubbish on the command socket is dropped, the command lives on */
@@ -271,6 +279,60 @@ TEST(a_descriptor_that_is_no_userfaultfd_is_refused)
 	test_machine_stop(machine);
 }
 
+static int64_t provision(struct agent *a, const struct test_enclave *e, int fd)
+{
+	struct sgx_enclave_provision arg = {.fd = (uint64_t)fd};
+	struct proto_slot *s = agent_slot(a, PROTO_OP_IOCTL, e->id);
+	int64_t ret;
+
+	s->a0 = SGX_IOC_ENCLAVE_PROVISION;
+	s->a1 = 0x500;
+	s->a2 = PROTO_IOCTL_FIRST | PROTO_IOCTL_LAST | PROTO_IOCTL_PROVISION_FD;
+	agent_segment(s, 0x500, &arg, sizeof(arg));
+	ret = agent_call(a, s);
+	agent_free(s);
+	return ret;
+}
+
+/* An agent that says of any descriptor that it is /dev/sgx_provision: it is looked at. */
+TEST(a_lie_about_the_provision_device)
+{
+	struct test_enclave e;
+	struct proto_slot *s;
+	struct agent a;
+	pid_t machine;
+	int fd, p[2];
+
+	test_folders();
+	machine = test_machine_start(EPC_SIZE);
+	CHECK_EQ(agent_connect(&a, agent_command(), false), 0);
+	CHECK_EQ(enclave_try_open(&a, &e), 0);
+	fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	CHECK_EQ(provision(&a, &e, fd), -EINVAL);
+	close(fd);
+	/* of a memfd too, of the same name even, and of what no file system has */
+	fd = memfd_create("/dev/sgx_provision", MFD_CLOEXEC);
+	CHECK_EQ(provision(&a, &e, fd), -EINVAL);
+	close(fd);
+	CHECK_SYS(pipe2(p, O_CLOEXEC));
+	CHECK_EQ(provision(&a, &e, p[0]), -EINVAL);
+	close(p[0]);
+	close(p[1]);
+	CHECK_EQ(provision(&a, &e, p[0]), -EINVAL);
+	CHECK_EQ(provision(&a, &e, -1), -EINVAL);
+	s = agent_slot(&a, PROTO_OP_OPEN, 0);
+	s->a0 = PROTO_DEV_PROVISION;
+	s->a1 = O_RDONLY;
+	CHECK(agent_call(&a, s) >= 0);
+	fd = agent_receive_fd(&a, s);
+	agent_free(s);
+	CHECK_EQ(provision(&a, &e, fd), 0);
+	close(fd);
+	enclave_drop(&e);
+	agent_close(&a);
+	test_machine_stop(machine);
+}
+
 TEST(a_second_connect_replaces_the_first)
 {
 	struct agent a, b;
@@ -283,6 +345,8 @@ TEST(a_second_connect_replaces_the_first)
 	CHECK_EQ(agent_connect(&a, agent_command(), false), 0);
 	CHECK_EQ(enclave_try_open(&a, &e), 0);
 	CHECK_EQ(agent_connect(&b, agent_command(), false), 0);
+	CHECK_EQ(enclave_look(&b, &e), -ENOTTY);
+	CHECK(enclave_show(&b, &e) > 0);
 	enclave_create(&b, &e, 16);
 	CHECK_EQ(test_stat("totals", "processes"), 2);
 	enclave_drop(&e);
@@ -405,6 +469,103 @@ TEST(a_folder_that_others_may_enter_is_not_used)
 	CHECK(machine_runtime_dir(path) != 0);
 	CHECK_SYS(unlink(path));
 	test_folders_remove();
+}
+
+/* Who may look at a private machine may not change it. */
+TEST(a_private_machine_answers_stat_and_info)
+{
+	struct daemon_options options = {.epc_size = EPC_SIZE, .program = getpid(), .ready_fd = -1};
+	struct daemon_ready ready;
+	struct machine_id id;
+	pid_t daemon;
+	int sp[2], fd;
+
+	test_folders();
+	CHECK_SYS(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sp));
+	options.command_fd = sp[1];
+	CHECK_EQ(daemon_spawn(&options, &ready), 0);
+	close(sp[1]);
+	for (uint32_t type = 0; type < 40; type++) {
+		bool answered = type == PROTO_MSG_STAT || type == PROTO_MSG_INFO;
+
+		fd = machine_connect_private(getpid(), &daemon);
+		CHECK_SYS(fd);
+		CHECK_EQ(daemon, ready.pid);
+		CHECK_EQ(machine_ask(fd, type, 1, NULL), answered ? 0 : -EPERM);
+		close(fd);
+	}
+	CHECK_EQ(machine_of_pid(getpid(), &id), 0);
+	CHECK_EQ(id.program, getpid());
+	CHECK_STR(id.name, "");
+	CHECK_EQ(machine_of_pid(ready.pid, &id), 0);
+	CHECK_EQ(id.program, getpid());
+	CHECK_EQ(machine_of_pid(1, &id), -ENOENT);
+	/* the command is over */
+	close(sp[0]);
+	while (!kill(ready.pid, 0))
+		usleep(1000);
+	CHECK_EQ(machine_connect_private(getpid(), NULL), -ENOENT);
+	test_folders_remove();
+}
+
+static void visited(void *ctx, const struct machine_id *id, int fd, pid_t pid)
+{
+	++*(int *)ctx;
+}
+
+/* Sockets of dead daemons go; one that is bound but does not listen yet stays a while. */
+TEST(dead_sockets_are_swept)
+{
+	struct timespec old[2] = {{.tv_sec = 1}, {.tv_sec = 1}};
+	char path[4200], name[4300];
+	int fd, count = 0;
+
+	test_folders();
+	CHECK_EQ(machine_list(visited, &count), 0); /* makes the folder */
+	CHECK_EQ(machine_runtime_dir(path), 0);
+	strcat(path, "/.run");
+	for (int i = 0; i < 3; i++) {
+		static const char *const names[] = {"77", "new-78", "new-79"};
+		struct sockaddr_un sa = {.sun_family = AF_UNIX};
+
+		snprintf(sa.sun_path, sizeof(sa.sun_path), "%.80s/%s", path, names[i]);
+		fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+		CHECK_SYS(fd);
+		CHECK_SYS(bind(fd, (struct sockaddr *)&sa, sizeof(sa)));
+		close(fd);
+	}
+	snprintf(name, sizeof(name), "%s/new-79", path);
+	CHECK_SYS(utimensat(AT_FDCWD, name, old, AT_SYMLINK_NOFOLLOW));
+	CHECK_EQ(machine_list(visited, &count), 0);
+	CHECK_EQ(count, 0);
+	CHECK_ERRNO(access(name, F_OK), ENOENT);
+	snprintf(name, sizeof(name), "%s/77", path);
+	CHECK_ERRNO(access(name, F_OK), ENOENT);
+	snprintf(name, sizeof(name), "%s/new-78", path);
+	CHECK_SYS(access(name, F_OK));
+	test_folders_remove();
+}
+
+/* Where a login's folder is, or none; never where XDG_RUNTIME_DIR is of no use. */
+TEST(machines_are_found_without_xdg)
+{
+	char path[4096], without[4096], note[8300];
+
+	CHECK_SYS(unsetenv("XDG_RUNTIME_DIR"));
+	CHECK_EQ(machine_runtime_dir(without), 0);
+	CHECK(!machine_runtime_note(note, sizeof(note)));
+	CHECK(!strncmp(without, "/run/user/", 10) || !strncmp(without, "/tmp/swsgx-", 11));
+	CHECK_SYS(setenv("XDG_RUNTIME_DIR", "/nowhere/at/all", 1));
+	CHECK_EQ(machine_runtime_dir(path), 0);
+	CHECK_STR(path, without);
+	CHECK(machine_runtime_note(note, sizeof(note)));
+	CHECK(strstr(note, "XDG_RUNTIME_DIR is /nowhere/at/all, which does not exist"));
+	CHECK_SYS(setenv("XDG_RUNTIME_DIR", "tmp", 1));
+	CHECK(machine_runtime_note(note, sizeof(note)));
+	CHECK(strstr(note, "is not an absolute path"));
+	CHECK_SYS(setenv("XDG_RUNTIME_DIR", "/proc/self/status", 1));
+	CHECK(machine_runtime_note(note, sizeof(note)));
+	CHECK(strstr(note, "is not a folder"));
 }
 
 TEST(fuses_stay_the_same)

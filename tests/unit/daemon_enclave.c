@@ -458,21 +458,21 @@ TEST(a_dead_threads_tcs_is_free_again)
 	CHECK(table != MAP_FAILED);
 	close(fd);
 	/* This process is inside by one TCS, a child by the other */
-	table[3].state = lp_owner((uint32_t)syscall(SYS_gettid));
+	table[3].state = lp_owner(agent.ch->client, 0);
 	pid = fork();
 	if (!pid) {
 		struct agent child;
 
 		CHECK_EQ(agent_connect(&child, agent_command(), false), 0);
-		__atomic_store_n(&table[4].state, lp_owner((uint32_t)syscall(SYS_gettid)),
-				 __ATOMIC_SEQ_CST);
+		CHECK(child.ch->client != agent.ch->client);
+		__atomic_store_n(&table[4].state, lp_owner(child.ch->client, 0), __ATOMIC_SEQ_CST);
 		raise(SIGKILL);
 	}
 	CHECK_EQ(waitpid(pid, &status, 0), pid);
 	CHECK_EQ(WTERMSIG(status), SIGKILL);
 	while (__atomic_load_n(&table[4].state, __ATOMIC_SEQ_CST) != SGX_TCS_FREE)
 		usleep(1000);
-	CHECK_EQ(table[3].state, lp_owner((uint32_t)syscall(SYS_gettid)));
+	CHECK_EQ(table[3].state, lp_owner(agent.ch->client, 0));
 	table[3].entries = 5;
 	table[4].exits = 7;
 	CHECK_EQ(test_stat("totals", "entries"), 5);

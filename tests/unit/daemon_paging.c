@@ -93,6 +93,18 @@ static void touch_all(struct test_enclave *e)
 		(void)*(volatile uint8_t *)page(e, i);
 }
 
+/* What was written back and is not loaded again is in backing, and no EPC page is lost. */
+static bool epc_adds_up(void)
+{
+	uint64_t evicted = test_stat("epc", "evicted");
+
+	return test_stat("epc", "ewb") - test_stat("epc", "eldu") == evicted &&
+	       test_stat("epc", "backing") == evicted &&
+	       test_stat("epc", "free") + test_stat("epc", "secs") + test_stat("epc", "va") +
+			       test_stat("epc", "reg") ==
+		       EPC_PAGES;
+}
+
 TEST(pages_come_and_go)
 {
 	set_up();
@@ -105,11 +117,11 @@ TEST(pages_come_and_go)
 	}
 	check_all(&encl);
 	CHECK(test_stat("epc", "ewb") > 3 * (PAGES - EPC_PAGES));
-	CHECK_EQ(test_stat("epc", "ewb") - test_stat("epc", "eldu"), test_stat("epc", "evicted"));
-	CHECK_EQ(test_stat("epc", "backing"), test_stat("epc", "evicted"));
-	CHECK_EQ(test_stat("epc", "free") + test_stat("epc", "secs") + test_stat("epc", "va") +
-			 test_stat("epc", "reg"),
-		 EPC_PAGES);
+	/* ksgxd may still be at it: each number is of another moment */
+	for (int i = 0; !epc_adds_up(); i++) {
+		CHECK(i < 6000);
+		usleep(5000);
+	}
 	tear_down();
 }
 
@@ -231,6 +243,7 @@ TEST(a_client_is_gone)
 
 			CHECK_EQ(agent_connect(&mine, agent_command(), true), 0);
 			fault_agent = &mine;
+			CHECK(enclave_show(&mine, &encl) > 0);
 			enclave_map(&mine, &encl, PROT_READ | PROT_WRITE);
 			for (uint64_t i = 0; i < PAGES; i++)
 				page(&encl, i)[8] ^= 0x81;
@@ -261,6 +274,7 @@ TEST(two_clients_share)
 
 		CHECK_EQ(agent_connect(&mine, agent_command(), true), 0);
 		fault_agent = &mine;
+		CHECK(enclave_show(&mine, &encl) > 0);
 		enclave_map(&mine, &encl, PROT_READ | PROT_WRITE);
 		for (int round = 0; round < 4; round++) {
 			CHECK_EQ(read(sp[1], &c, 1), 1);
@@ -288,7 +302,8 @@ TEST(two_clients_share)
 
 /*
  * Another file is at the address when the daemon answers, as where a thread maps
- * another enclave there while this one faults.  The page stays with its enclave.
+ * another enclave there while this one faults, or where the client has said what is
+ * not so.  The page stays with its enclave, and that file gets none of its bytes.
  */
 TEST(another_file_is_there)
 {
@@ -305,11 +320,12 @@ TEST(another_file_is_there)
 	reg.range.start = (uint64_t)(uintptr_t)encl.base;
 	reg.range.len = encl.size;
 	CHECK_SYS(ioctl(agent.uffd, UFFDIO_REGISTER, &reg));
-	for (uint64_t i = 0; i < PAGES; i++) {
-		/* given to the wrong file, or to nobody */
-		CHECK_EQ(enclave_fault(&agent, &encl, i, SGX_PF_U, PROT_READ | PROT_WRITE),
-			 PROTO_VERDICT_RETRY);
+	for (int round = 0; round < 2; round++) {
+		for (uint64_t i = 0; i < PAGES; i++)
+			CHECK_EQ(enclave_fault(&agent, &encl, i, SGX_PF_U, PROT_READ | PROT_WRITE),
+				 PROTO_VERDICT_RETRY);
 	}
+	CHECK_ERRNO(lseek(fd, 0, SEEK_DATA), ENXIO);
 	CHECK(mmap(encl.base, encl.size, PROT_NONE, MAP_SHARED | MAP_FIXED, encl.fd, 0) ==
 	      encl.base);
 	CHECK_SYS(ioctl(agent.uffd, UFFDIO_REGISTER, &reg));
@@ -337,13 +353,14 @@ TEST(backing_has_a_limit)
 	int fd;
 
 	test_folders();
-	log_init();
+	log_init(log_open());
 	CHECK_EQ(machine_init(&m, &options, &ready), 0);
 	CHECK_EQ(enclave_open(&m, O_RDWR, &e, &fd), 0);
 	e->size = 32 * SGX_PAGE_SIZE;
 	e->slot_of = calloc(32, sizeof(*e->slot_of));
-	e->backing = calloc(33, sizeof(*e->backing));
-	CHECK(e->slot_of && e->backing);
+	e->backing = calloc(BACKING_BITS, sizeof(*e->backing));
+	e->backing_used = calloc(1, sizeof(*e->backing_used));
+	CHECK(e->slot_of && e->backing && e->backing_used);
 	m.memory.backing_max = 10;
 	for (uint64_t i = 23; i < 33; i++) {
 		CHECK_EQ(paging_backing_get(e->sgx, i, false, &bytes, &pcmd), 0);
@@ -373,8 +390,10 @@ TEST(backing_has_a_limit)
 	CHECK_EQ(m.memory.pool.used, 0);
 	free(e->slot_of);
 	free(e->backing);
+	free(e->backing_used);
 	e->slot_of = NULL;
 	e->backing = NULL;
+	e->backing_used = NULL;
 	close(fd);
 	enclave_put(e);
 	machine_exit(&m);

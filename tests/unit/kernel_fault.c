@@ -29,9 +29,9 @@ TEST(may_map_before_create)
 	struct kfx_encl e;
 
 	kfx_open(k, &e);
-	CHECK_EQ(sgx_may_map(e.encl, 0x1000, 0x7ffffffff000, 7, false), 0);
-	CHECK_EQ(sgx_may_map(e.encl, 0, 0x1000, 7, false), 0);
-	CHECK_EQ(sgx_may_map(e.encl, 0x1000, 0x2000, PROT_R, true), -EACCES);
+	CHECK_EQ(sgx_may_map(e.encl, 0x1000, 0x7ffffffff000, 7, false, NULL), 0);
+	CHECK_EQ(sgx_may_map(e.encl, 0, 0x1000, 7, false, NULL), 0);
+	CHECK_EQ(sgx_may_map(e.encl, 0x1000, 0x2000, PROT_R, true, NULL), -EACCES);
 	end(k, &e);
 }
 
@@ -56,14 +56,16 @@ TEST(may_map_is_capped_by_each_page)
 		for (unsigned int i = 0; i < 5; i++)
 			for (unsigned int prot = 0; prot < 8; prot++)
 				CHECK_EQ(sgx_may_map(e.encl, pages[i].addr, pages[i].addr + 4096,
-						     prot, false),
+						     prot, false, NULL),
 					 prot & ~pages[i].max ? -EACCES : 0);
 		/* Over several pages, the intersection; bits that are not R, W or X pass. */
-		CHECK_EQ(sgx_may_map(e.encl, RW_ADDR, NO_ADDR, PROT_R, false), 0);
-		CHECK_EQ(sgx_may_map(e.encl, RW_ADDR, NO_ADDR, PROT_R | PROT_W, false), -EACCES);
-		CHECK_EQ(sgx_may_map(e.encl, TCS_ADDR, R_ADDR, PROT_R | PROT_W, false), 0);
-		CHECK_EQ(sgx_may_map(e.encl, KFX_BASE, KFX_BASE + KFX_SIZE, 0x1000000, false), 0);
-		CHECK_EQ(sgx_may_map(e.encl, RW_ADDR, RW_ADDR + 4096, PROT_R, true), -EACCES);
+		CHECK_EQ(sgx_may_map(e.encl, RW_ADDR, NO_ADDR, PROT_R, false, NULL), 0);
+		CHECK_EQ(sgx_may_map(e.encl, RW_ADDR, NO_ADDR, PROT_R | PROT_W, false, NULL),
+			 -EACCES);
+		CHECK_EQ(sgx_may_map(e.encl, TCS_ADDR, R_ADDR, PROT_R | PROT_W, false, NULL), 0);
+		CHECK_EQ(sgx_may_map(e.encl, KFX_BASE, KFX_BASE + KFX_SIZE, 0x1000000, false, NULL),
+			 0);
+		CHECK_EQ(sgx_may_map(e.encl, RW_ADDR, RW_ADDR + 4096, PROT_R, true, NULL), -EACCES);
 		if (!init)
 			kfx_release(&e);
 	}
@@ -77,20 +79,20 @@ TEST(may_map_outside_elrange_only_before_init)
 	struct kfx_encl e;
 
 	kfx_enclave(k, &e, false);
-	CHECK_EQ(sgx_may_map(e.encl, end_addr, end_addr + 4096, 7, false), 0);
-	CHECK_EQ(sgx_may_map(e.encl, end_addr - 4096, end_addr + 4096, 7, false), 0);
-	CHECK_EQ(sgx_may_map(e.encl, KFX_BASE - 4096, KFX_BASE, 7, false), 0);
+	CHECK_EQ(sgx_may_map(e.encl, end_addr, end_addr + 4096, 7, false, NULL), 0);
+	CHECK_EQ(sgx_may_map(e.encl, end_addr - 4096, end_addr + 4096, 7, false, NULL), 0);
+	CHECK_EQ(sgx_may_map(e.encl, KFX_BASE - 4096, KFX_BASE, 7, false, NULL), 0);
 	/* The pages count all the same. */
-	CHECK_EQ(sgx_may_map(e.encl, KFX_BASE - 4096, KFX_BASE + 4096, 7, false), -EACCES);
-	CHECK_EQ(sgx_may_map(e.encl, 0, ~0xfffull, 7, false), -EACCES);
+	CHECK_EQ(sgx_may_map(e.encl, KFX_BASE - 4096, KFX_BASE + 4096, 7, false, NULL), -EACCES);
+	CHECK_EQ(sgx_may_map(e.encl, 0, ~0xfffull, 7, false, NULL), -EACCES);
 	kfx_release(&e);
 
 	kfx_enclave(k, &e, true);
-	CHECK_EQ(sgx_may_map(e.encl, end_addr, end_addr + 4096, 0, false), -EACCES);
-	CHECK_EQ(sgx_may_map(e.encl, end_addr - 4096, end_addr + 4096, 0, false), -EACCES);
-	CHECK_EQ(sgx_may_map(e.encl, KFX_BASE - 4096, KFX_BASE + 4096, 0, false), -EACCES);
-	CHECK_EQ(sgx_may_map(e.encl, KFX_BASE, end_addr, 0, false), 0);
-	CHECK_EQ(sgx_may_map(e.encl, end_addr - 4096, end_addr, 7, false), 0);
+	CHECK_EQ(sgx_may_map(e.encl, end_addr, end_addr + 4096, 0, false, NULL), -EACCES);
+	CHECK_EQ(sgx_may_map(e.encl, end_addr - 4096, end_addr + 4096, 0, false, NULL), -EACCES);
+	CHECK_EQ(sgx_may_map(e.encl, KFX_BASE - 4096, KFX_BASE + 4096, 0, false, NULL), -EACCES);
+	CHECK_EQ(sgx_may_map(e.encl, KFX_BASE, end_addr, 0, false, NULL), 0);
+	CHECK_EQ(sgx_may_map(e.encl, end_addr - 4096, end_addr, 7, false, NULL), 0);
 	end(k, &e);
 }
 
@@ -202,6 +204,47 @@ TEST(fault_on_each_epcm_state)
 	end(k, &e);
 }
 
+/* EENTER and ERESUME ask the EPCM for their TCS as loads do for their page. */
+TEST(fault_of_a_leaf_on_each_epcm_state_of_its_tcs)
+{
+	struct kfx *k = kfx_new(16, 1, true);
+	struct epcm_entry *entry = k->epcm, saved;
+	struct sgx_mm mm = {0};
+	struct sgx_fault f;
+	struct kfx_encl e;
+
+	kfx_enclave(k, &e, true);
+	while (!entry->valid || entry->address != TCS_ADDR)
+		entry++;
+	saved = *entry;
+#define TCS_FAULT(change, verdict)                                                              \
+	do {                                                                                    \
+		f = (struct sgx_fault){                                                         \
+			.addr = TCS_ADDR,                                                       \
+			.error_code = SGX_PF_U | SGX_PF_W,                                      \
+			.vm_prot = PROT_R | PROT_W,                                             \
+			.enclave_mode = true,                                                   \
+			.tcs = true,                                                            \
+		};                                                                              \
+		change;                                                                         \
+		CHECK_EQ(sgx_fault(&mm, e.encl, &f), verdict);                                  \
+		CHECK_EQ(f.error_code &SGX_PF_SGX, (verdict) == SGX_FAULT_PF ? SGX_PF_SGX : 0); \
+		*entry = saved;                                                                 \
+	} while (0)
+	TCS_FAULT((void)0, SGX_FAULT_RETRY);
+	TCS_FAULT(entry->valid = 0, SGX_FAULT_PF);
+	TCS_FAULT(entry->blocked = 1, SGX_FAULT_PF);
+	TCS_FAULT(entry->pending = 1, SGX_FAULT_PF);
+	TCS_FAULT(entry->modified = 1, SGX_FAULT_PF);
+	TCS_FAULT(entry->pt = SGX_PT_TRIM, SGX_FAULT_PF);
+	TCS_FAULT(entry->secs = saved.secs + 1, SGX_FAULT_PF);
+	TCS_FAULT(entry->address = TCS_ADDR + 4096, SGX_FAULT_PF);
+	TCS_FAULT(f.addr = RW_ADDR, SGX_FAULT_PF);
+#undef TCS_FAULT
+	CHECK_EQ(mm.grants, 0);
+	end(k, &e);
+}
+
 TEST(fault_before_create_is_sigbus)
 {
 	struct kfx *k = kfx_new(16, 1, true);
@@ -250,30 +293,51 @@ TEST(access_reads_and_writes_a_debug_enclave)
 
 	kfx_enclave(k, &e, true);
 	/* Permissions do not matter. */
-	CHECK_EQ(sgx_access(e.encl, RX_ADDR + 8, &data, true), 0);
-	CHECK_EQ(sgx_access(e.encl, RX_ADDR + 8, &back, false), 0);
+	CHECK_EQ(sgx_access(e.encl, RX_ADDR + 8, PROT_R, &data, true), 0);
+	CHECK_EQ(sgx_access(e.encl, RX_ADDR + 8, PROT_R, &back, false), 0);
 	CHECK_EQ(back, data);
-	CHECK_EQ(sgx_access(e.encl, RX_ADDR + 0xff8, &back, false), 0);
+	CHECK_EQ(sgx_access(e.encl, RX_ADDR + 0xff8, PROT_R, &back, false), 0);
 	CHECK_EQ(back, 0);
 	/* TCS.OENTRY may be read, not written; FLAGS may be written. */
-	CHECK_EQ(sgx_access(e.encl, TCS_ADDR + 32, &back, false), 0);
+	CHECK_EQ(sgx_access(e.encl, TCS_ADDR + 32, PROT_R, &back, false), 0);
 	CHECK_EQ(back, 0x4000);
-	CHECK_EQ(sgx_access(e.encl, TCS_ADDR + 32, &back, true), -EIO);
+	CHECK_EQ(sgx_access(e.encl, TCS_ADDR + 32, PROT_R, &back, true), -EIO);
 	data = SGX_TCS_DBGOPTIN_BIT;
-	CHECK_EQ(sgx_access(e.encl, TCS_ADDR + 8, &data, true), 0);
+	CHECK_EQ(sgx_access(e.encl, TCS_ADDR + 8, PROT_R, &data, true), 0);
 	CHECK_EQ(k->tcs_flags, SGX_TCS_DBGOPTIN_BIT);
 	data = 0;
-	CHECK_EQ(sgx_access(e.encl, TCS_ADDR + 8, &data, true), 0);
+	CHECK_EQ(sgx_access(e.encl, TCS_ADDR + 8, PROT_R, &data, true), 0);
 	CHECK_EQ(k->tcs_flags, 0);
 	/* CSSA and AEP are the slot's; NSSA, beside CSSA, is the page's */
-	CHECK_EQ(sgx_access(e.encl, TCS_ADDR + 24, &back, false), 0);
+	CHECK_EQ(sgx_access(e.encl, TCS_ADDR + 24, PROT_R, &back, false), 0);
 	CHECK_EQ((uint32_t)back, KFX_SLOT_CSSA);
 	CHECK(back >> 32);
-	CHECK_EQ(sgx_access(e.encl, TCS_ADDR + 40, &back, false), 0);
+	CHECK_EQ(sgx_access(e.encl, TCS_ADDR + 40, PROT_R, &back, false), 0);
 	CHECK_EQ(back, KFX_SLOT_AEP);
-	CHECK_EQ(sgx_access(e.encl, RW_ADDR + 1, &back, false), -EIO);
-	CHECK_EQ(sgx_access(e.encl, NO_ADDR, &back, false), -EFAULT);
-	CHECK_EQ(sgx_access(e.encl, KFX_BASE + KFX_SIZE, &back, false), -EFAULT);
+	CHECK_EQ(sgx_access(e.encl, RW_ADDR + 1, PROT_R, &back, false), -EIO);
+	CHECK_EQ(sgx_access(e.encl, NO_ADDR, PROT_R, &back, false), -EFAULT);
+	CHECK_EQ(sgx_access(e.encl, KFX_BASE + KFX_SIZE, PROT_R, &back, false), -EFAULT);
+	end(k, &e);
+}
+
+/* A mapping that allows more than the page's maximum counts for ptrace as for a fault. */
+TEST(access_through_a_mapping_that_allows_more_is_efault)
+{
+	struct kfx *k = kfx_new(32, 1, true);
+	struct kfx_encl e;
+	uint64_t data = 0;
+
+	kfx_enclave(k, &e, true);
+	for (uint32_t prot = 0; prot < 8; prot++) {
+		bool more = prot & ~(PROT_R | PROT_W);
+
+		CHECK_EQ(sgx_access(e.encl, RW_ADDR, prot, &data, false), more ? -EFAULT : 0);
+		CHECK_EQ(sgx_access(e.encl, RW_ADDR, prot, &data, true), more ? -EFAULT : 0);
+		/* a TCS' maximum is RW, whatever its SECINFO said */
+		CHECK_EQ(sgx_access(e.encl, TCS_ADDR + 8, prot, &data, false), more ? -EFAULT : 0);
+		more = prot & ~(PROT_R | PROT_X);
+		CHECK_EQ(sgx_access(e.encl, RX_ADDR, prot, &data, false), more ? -EFAULT : 0);
+	}
 	end(k, &e);
 }
 
@@ -285,13 +349,13 @@ TEST(access_to_a_production_enclave_is_efault)
 	struct sgx_secs secs;
 
 	kfx_open(k, &e);
-	CHECK_EQ(sgx_access(e.encl, KFX_BASE, &data, false), -EFAULT);
+	CHECK_EQ(sgx_access(e.encl, KFX_BASE, PROT_R, &data, false), -EFAULT);
 	kfx_secs(&secs, KFX_BASE, KFX_SIZE);
 	secs.attributes.flags &= ~SGX_ATTR_DEBUG_BIT;
 	CHECK_EQ(kfx_create(&e, &secs), 0);
 	CHECK_EQ(kfx_add(&e, 0x1000, 0x1000, KFX_REG | KFX_R, 0, NULL), 0);
-	CHECK_EQ(sgx_access(e.encl, RW_ADDR, &data, false), -EFAULT);
-	CHECK_EQ(sgx_access(e.encl, RW_ADDR, &data, true), -EFAULT);
+	CHECK_EQ(sgx_access(e.encl, RW_ADDR, PROT_R, &data, false), -EFAULT);
+	CHECK_EQ(sgx_access(e.encl, RW_ADDR, PROT_R, &data, true), -EFAULT);
 	end(k, &e);
 }
 
@@ -312,25 +376,25 @@ TEST(enclu_works_in_the_enclave_of_the_thread)
 	uint64_t word;
 
 	kfx_enclave(k, &e, true);
-	CHECK(cpu_ok(sgx_enclu(e.encl, &regs)));
+	CHECK(cpu_ok(sgx_enclu(e.encl, &regs, NULL)));
 	/* REPORT.MRENCLAVE, as the debugger sees it */
 	sgx_encl_info(e.encl, &info);
 	for (unsigned int i = 0; i < 4; i++) {
 		CHECK_EQ(sgx_access(e.encl,
 				    RW_ADDR + 4096 + offsetof(struct sgx_report, mrenclave) + 8 * i,
-				    &word, false),
+				    PROT_R, &word, false),
 			 0);
 		CHECK_MEM(&word, info.mrenclave + 8 * i, 8);
 	}
 	/* Output to a page that is not there, and to one without W */
 	regs.rax = SGX_EREPORT;
 	regs.rdx = NO_ADDR;
-	r = sgx_enclu(e.encl, &regs);
+	r = sgx_enclu(e.encl, &regs, NULL);
 	CHECK_EQ(r.vector, SGX_VEC_PF);
 	CHECK_EQ(r.addr, NO_ADDR);
 	CHECK_EQ(r.code & SGX_PF_SGX, 0);
 	regs.rdx = R_ADDR;
-	r = sgx_enclu(e.encl, &regs);
+	r = sgx_enclu(e.encl, &regs, NULL);
 	CHECK_EQ(r.vector, SGX_VEC_PF);
 	CHECK_EQ(r.addr, R_ADDR);
 	CHECK_EQ(r.code & SGX_PF_SGX, SGX_PF_SGX);
@@ -345,12 +409,12 @@ TEST(enclu_where_nobody_can_be_inside)
 	struct kfx_encl e;
 
 	kfx_open(k, &e);
-	r = sgx_enclu(e.encl, &regs);
+	r = sgx_enclu(e.encl, &regs, NULL);
 	CHECK(cpu_faulted(r));
 	CHECK_EQ(r.vector, SGX_VEC_GP);
 	kfx_release(&e);
 	kfx_enclave(k, &e, false);
-	r = sgx_enclu(e.encl, &regs);
+	r = sgx_enclu(e.encl, &regs, NULL);
 	CHECK(cpu_faulted(r));
 	CHECK_EQ(r.vector, SGX_VEC_GP);
 	end(k, &e);

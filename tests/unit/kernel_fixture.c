@@ -127,6 +127,9 @@ static int source_page(struct sgx_call *call, uint64_t uaddr, const void **page)
 {
 	CHECK_EQ(uaddr % 4096, 0);
 	call->sources++;
+	/* Below user memory the next mapping above is its first page's, as find_vma() has it. */
+	if (uaddr < KFX_USER_BASE)
+		return call->lacks[0] & KFX_NO_MAYEXEC ? -EACCES : -EFAULT;
 	if (!user(call, uaddr, 4096, 0))
 		return -EFAULT;
 	if (!user(call, uaddr, 4096, KFX_NO_MAYEXEC))
@@ -142,6 +145,11 @@ static bool signal_pending(struct sgx_call *call)
 	if (call->signal_after < 0)
 		return false;
 	return !call->signal_after || !call->signal_after--;
+}
+
+static struct why *call_why(struct sgx_call *call)
+{
+	return &call->why;
 }
 
 static bool is_provision_fd(struct sgx_call *call, int fd)
@@ -332,6 +340,7 @@ static const struct sgx_host_ops host_ops = {
 	.source_page = source_page,
 	.signal_pending = signal_pending,
 	.is_provision_fd = is_provision_fd,
+	.why = call_why,
 	.encl_memory = encl_memory,
 	.encl_free = encl_free,
 	.epc_mem = &mem_ops,
@@ -341,13 +350,14 @@ static const struct sgx_host_ops host_ops = {
 	.log = host_log,
 };
 
-#define OVERSUB                                                                                    \
-	.copy_from_user = copy_from_user, .copy_to_user = copy_to_user,                            \
-	.source_page = source_page, .signal_pending = signal_pending,                              \
-	.is_provision_fd = is_provision_fd, .encl_memory = encl_memory, .encl_free = encl_free,    \
-	.epc_mem = &mem_ops, .tcs_publish = tcs_publish, .page_grant = page_grant,                 \
-	.log = host_log, .page_park = page_park, .tcs_retire = tcs_retire, .encl_kick = encl_kick, \
-	.backing_get = backing_get, .backing_put = backing_put, .tcs_debug = tcs_debug
+#define OVERSUB                                                                          \
+	.copy_from_user = copy_from_user, .copy_to_user = copy_to_user,                  \
+	.source_page = source_page, .signal_pending = signal_pending,                    \
+	.is_provision_fd = is_provision_fd, .why = call_why, .encl_memory = encl_memory, \
+	.encl_free = encl_free, .epc_mem = &mem_ops, .tcs_publish = tcs_publish,         \
+	.page_grant = page_grant, .log = host_log, .page_park = page_park,               \
+	.tcs_retire = tcs_retire, .encl_kick = encl_kick, .backing_get = backing_get,    \
+	.backing_put = backing_put, .tcs_debug = tcs_debug
 
 static const struct sgx_host_ops oversub_ops = {OVERSUB, .direct_reclaim_only = true};
 static const struct sgx_host_ops ksgxd_ops = {OVERSUB};
@@ -365,6 +375,22 @@ static const struct cpu_config config = {
 	.xsave_size = {[2] = 256},
 	.xsave_offset = {[2] = 576},
 };
+
+static const struct cpu_config *next_config = &config;
+
+const struct cpu_config *kfx_config(void)
+{
+	return &config;
+}
+
+/**
+ * kfx_configure() - what the processors of machines to come have
+ * @c: must outlive them; kfx_config() is what they have otherwise
+ */
+void kfx_configure(const struct cpu_config *c)
+{
+	next_config = c;
+}
 
 void kfx_call_init(struct kfx *k, struct sgx_call *call)
 {
@@ -385,7 +411,7 @@ static struct kfx *new (unsigned int epc_pages, unsigned int sections, bool debu
 {
 	static const uint8_t fuses[CPU_FUSE_SIZE] = {1, 2, 3}, boot[32] = {4, 5, 6};
 	struct kfx *k = calloc(1, sizeof(*k));
-	struct cpu_config c = config;
+	struct cpu_config c = *next_config;
 
 	CHECK(k);
 	k->epcm = calloc(epc_pages, sizeof(*k->epcm));
@@ -566,7 +592,7 @@ void kfx_open(struct kfx *k, struct kfx_encl *e)
 	memset(e, 0, sizeof(*e));
 	e->k = k;
 	e->call = &k->call;
-	e->encl = sgx_open(k->sgx, e);
+	e->encl = sgx_open(k->sgx, e, k->interfaces ? k->interfaces : SGX_INTERFACE_UPSTREAM);
 	CHECK(e->encl);
 }
 
@@ -584,6 +610,19 @@ void kfx_release(struct kfx_encl *e)
 	e->encl = NULL;
 }
 
+long kfx_ioctl(struct kfx_encl *e, unsigned int cmd, uint64_t arg)
+{
+	long ret;
+
+	e->call->why = (struct why){0};
+	ret = sgx_ioctl(e->call, e->encl, cmd, arg);
+	if (!ret || ret == -KFX_ERESTARTSYS)
+		CHECK_EQ(e->call->why.rule, WHY_NOTHING);
+	else
+		CHECK(e->call->why.rule != WHY_NOTHING);
+	return ret;
+}
+
 long kfx_create(struct kfx_encl *e, const struct sgx_secs *secs)
 {
 	struct sgx_enclave_create arg = {.src = KFX_SECS};
@@ -591,7 +630,7 @@ long kfx_create(struct kfx_encl *e, const struct sgx_secs *secs)
 
 	kfx_put(e->call, KFX_SECS, secs, sizeof(*secs));
 	kfx_put(e->call, KFX_ARG, &arg, sizeof(arg));
-	ret = sgx_ioctl(e->call, e->encl, SGX_IOC_ENCLAVE_CREATE, KFX_ARG);
+	ret = kfx_ioctl(e, SGX_IOC_ENCLAVE_CREATE, KFX_ARG);
 	if (!ret) {
 		e->secs = *secs;
 		cpu_measure_ecreate(&e->measure, secs->ssaframesize, secs->size);
@@ -626,7 +665,7 @@ long kfx_add(struct kfx_encl *e, uint64_t offset, uint64_t length, uint64_t seci
 
 	kfx_put(e->call, KFX_SECINFO, &info, sizeof(info));
 	kfx_put(e->call, KFX_ARG, &arg, sizeof(arg));
-	ret = sgx_ioctl(e->call, e->encl, SGX_IOC_ENCLAVE_ADD_PAGES, KFX_ARG);
+	ret = kfx_ioctl(e, SGX_IOC_ENCLAVE_ADD_PAGES, KFX_ARG);
 	memcpy(&arg, kfx_user(e->call, KFX_ARG, sizeof(arg)), sizeof(arg));
 	if (count)
 		*count = arg.count;
@@ -676,7 +715,7 @@ long kfx_init(struct kfx_encl *e, const struct sgx_sigstruct_arch *sig)
 
 	kfx_put(e->call, KFX_SIGSTRUCT, sig, sizeof(*sig));
 	kfx_put(e->call, KFX_ARG, &arg, sizeof(arg));
-	return sgx_ioctl(e->call, e->encl, SGX_IOC_ENCLAVE_INIT, KFX_ARG);
+	return kfx_ioctl(e, SGX_IOC_ENCLAVE_INIT, KFX_ARG);
 }
 
 void kfx_enclave(struct kfx *k, struct kfx_encl *e, bool init)

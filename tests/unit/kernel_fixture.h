@@ -63,6 +63,7 @@ struct sgx_call {
 	uint8_t lacks[KFX_USER_PAGES];
 	int signal_after; /* pages until a signal is pending; < 0: never */
 	unsigned int sources; /* source pages asked for */
+	struct why why; /* of the last kfx_ioctl() */
 };
 
 struct sgx_mm {
@@ -81,6 +82,7 @@ struct kfx {
 	struct sgx_subsystem *sgx;
 
 	struct sgx_call call; /* what helpers use unless told otherwise */
+	uint32_t interfaces; /* of enclaves that are opened; 0: upstream's */
 
 	/* The host's answers, and what it was asked */
 	int fill_after; /* fills until one fails; < 0: never */
@@ -124,6 +126,8 @@ struct kfx_encl {
 	uint8_t *tcs_gone; /* by page: tcs_retire() has it, or it was lost */
 };
 
+const struct cpu_config *kfx_config(void);
+void kfx_configure(const struct cpu_config *c);
 struct kfx *kfx_new(unsigned int epc_pages, unsigned int sections, bool debug_checks);
 /* A host that can take pages back, with or without ksgxd */
 struct kfx *kfx_oversub(unsigned int epc_pages, bool ksgxd);
@@ -153,6 +157,8 @@ void kfx_tcs(struct sgx_tcs *tcs);
 
 void kfx_open(struct kfx *k, struct kfx_encl *e);
 void kfx_release(struct kfx_encl *e);
+/* sgx_ioctl(), and no refusal is without a rule */
+long kfx_ioctl(struct kfx_encl *e, unsigned int cmd, uint64_t arg);
 long kfx_create(struct kfx_encl *e, const struct sgx_secs *secs);
 /* From KFX_SOURCE on; *count is what the ioctl wrote back */
 long kfx_add(struct kfx_encl *e, uint64_t offset, uint64_t length, uint64_t secinfo, uint64_t flags,

@@ -11,7 +11,7 @@
 
 static long do_ioctl(struct kfx_encl *e, unsigned int cmd, uint64_t arg)
 {
-	return sgx_ioctl(e->call, e->encl, cmd, arg);
+	return kfx_ioctl(e, cmd, arg);
 }
 
 static uint64_t free_pages(struct kfx *k)
@@ -46,8 +46,8 @@ TEST(busy_comes_before_everything)
 	struct kfx_encl e;
 
 	kfx_open(k, &e);
-	CHECK_EQ(sgx_ioctl_begin(e.encl), 0);
-	CHECK_EQ(sgx_ioctl_begin(e.encl), -EBUSY);
+	CHECK_EQ(sgx_ioctl_begin(e.encl, NULL), 0);
+	CHECK_EQ(sgx_ioctl_begin(e.encl, NULL), -EBUSY);
 	for (unsigned int i = 0; i < sizeof(cmds) / sizeof(cmds[0]); i++)
 		CHECK_EQ(do_ioctl(&e, cmds[i], KFX_NOWHERE), -EBUSY);
 	sgx_ioctl_end(e.encl);
@@ -119,9 +119,15 @@ TEST(create_order)
 	CHECK_EQ(do_ioctl(&e, SGX_IOC_ENCLAVE_CREATE, KFX_ARG), -EINVAL);
 	secs.size = 0;
 	CHECK_EQ(kfx_create(&e, &secs), -EINVAL);
+	secs.size = 1ull << 63;
+	CHECK_EQ(kfx_create(&e, &secs), -ENOMEM);
 	secs.size = KFX_SIZE;
 	CHECK_EQ(kfx_create(&e, &secs), -ENOMEM);
 	kfx_release(&other);
+	/* Linux has no file of that size for evicted pages, which comes before ECREATE. */
+	secs.size = 1ull << 63;
+	CHECK_EQ(kfx_create(&e, &secs), -EINVAL);
+	secs.size = KFX_SIZE;
 	CHECK_EQ(kfx_create(&e, &secs), -EIO);
 	secs.base = KFX_BASE;
 	CHECK_EQ(kfx_create(&e, &secs), 0);
@@ -148,7 +154,7 @@ TEST(create_faults_are_eio)
 	} while (0)
 	EIO_WITH(size, 4096);
 	EIO_WITH(size, 1);
-	EIO_WITH(size, 1ull << 63);
+	EIO_WITH(size, 1ull << 62);
 	EIO_WITH(base, KFX_BASE + KFX_SIZE / 2);
 	EIO_WITH(base, 1ull << 62);
 	EIO_WITH(ssaframesize, 0);
@@ -284,6 +290,13 @@ TEST(add_order)
 	arg.offset = 0x6000;
 	sources++;
 	RUNG(-EFAULT); /* no source */
+	arg.src = KFX_USER_BASE - 4096;
+	sources++;
+	RUNG(-EFAULT); /* nor here: the next mapping above may be executed from */
+	kfx_lack(e.call, KFX_USER_BASE, KFX_NO_MAYEXEC);
+	sources++;
+	RUNG(-EACCES); /* it may not, and Linux looks at it first */
+	kfx_lack(e.call, KFX_USER_BASE, 0);
 	arg.src = KFX_SOURCE;
 	kfx_lack(e.call, KFX_SOURCE, KFX_NO_MAYEXEC | KFX_NO_READ);
 	sources++;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Enclaves that are larger than the EPC: what goes, what comes back, and what stays. */
+#include "../../kernel/reclaim.h"
 #include "kernel_fixture.h"
 
 #include <stdlib.h>
@@ -12,6 +13,18 @@ static unsigned int below(unsigned int n)
 {
 	rng_state = rng_state * 6364136223846793005ull + 1442695040888963407ull;
 	return (unsigned int)((rng_state >> 33) % n);
+}
+
+/* Whoever had the reclaimer before has left something: that is no direct reclaim. */
+TEST(a_direct_reclaim_is_one_that_had_to_be)
+{
+	struct kfx *k = kfx_oversub(32, false);
+	struct sgx_epc_info info;
+
+	CHECK(sgx_reclaim_direct(k->sgx, false));
+	sgx_epc_info(k->sgx, &info);
+	CHECK_EQ(info.direct_reclaims, 0);
+	kfx_free(k);
 }
 
 /* Open and create at @base, with @pages RW pages from index 1 on, each with its number. */
@@ -203,7 +216,7 @@ TEST(a_tcs_comes_back_as_it_went)
 	CHECK_EQ(kfx_touch(&e, 0, NULL, NULL), SGX_FAULT_PF);
 	CHECK_EQ(info_of(k).tcs, 1);
 	CHECK_EQ(k->tcs_live, 1);
-	CHECK_EQ(sgx_access(e.encl, KFX_BASE + 8, &flags, false), 0);
+	CHECK_EQ(sgx_access(e.encl, KFX_BASE + 8, 1, &flags, false), 0);
 	kfx_check(k);
 	end(k, &e);
 }
@@ -317,15 +330,44 @@ TEST(enclu_and_ptrace_bring_pages_back)
 	CHECK_EQ(info_of(k).secs, 1);
 	/* the SECS comes back; the operand's fault is for sgx_fault() */
 	regs.rcx = regs.rdx = regs.rbx;
-	r = sgx_enclu(e.encl, &regs);
+	r = sgx_enclu(e.encl, &regs, NULL);
 	CHECK_EQ(r.kind, CPU_FAULT);
 	CHECK_EQ(r.vector, SGX_VEC_PF);
 	CHECK_EQ(r.code & SGX_PF_SGX, 0);
 	CHECK_EQ(info_of(k).secs, 2);
-	CHECK_EQ(sgx_access(e.encl, KFX_BASE + 3 * 4096, &data, false), 0);
+	CHECK_EQ(sgx_access(e.encl, KFX_BASE + 3 * 4096, 1, &data, false), 0);
 	CHECK_EQ(data, 3);
 	kfx_check(k);
 	kfx_release(&hog);
+	end(k, &e);
+}
+
+/* The EPC is full of what cannot go: a fault is SIGBUS, and a debugger is told ENOMEM. */
+TEST(ptrace_of_a_page_that_finds_no_room_is_enomem)
+{
+	struct kfx *k = kfx_oversub(32, false);
+	struct kfx_encl e, hog[32];
+	unsigned int hogs = 0;
+	uint64_t data = 0;
+	long ret;
+
+	build(k, &e, &k->call, KFX_BASE, 40, true);
+	/* Not initialised, their SECSes and VA pages stay. */
+	do {
+		struct sgx_secs secs;
+
+		kfx_open(k, &hog[hogs]);
+		kfx_secs(&secs, KFX_BASE + 0x10000000ull * (hogs + 1), 0x10000);
+		ret = kfx_create(&hog[hogs], &secs);
+	} while (!ret && ++hogs < 31);
+	CHECK_EQ(ret, -ENOMEM);
+	CHECK_EQ(sgx_access(e.encl, KFX_BASE + 4096, 3, &data, false), -ENOMEM);
+	CHECK_EQ(sgx_access(e.encl, KFX_BASE + 4096, 3, &data, true), -ENOMEM);
+	kfx_check(k);
+	for (unsigned int i = 0; i <= hogs && i < 32; i++)
+		kfx_release(&hog[i]);
+	CHECK_EQ(sgx_access(e.encl, KFX_BASE + 4096, 3, &data, false), 0);
+	CHECK_EQ(data, 1);
 	end(k, &e);
 }
 
@@ -402,6 +444,43 @@ TEST(after_a_suspend_everything_is_lost_and_new_ones_work)
 	k->losses = true;
 	CHECK_EQ(sgx_suspend(k->sgx, boot), 0);
 	end(k, &new);
+}
+
+/*
+ * After a sleep state the reclaimer meets pages whose EWB fails, and then their owner
+ * touches them.  Linux' driver takes such a page for one that is evicted, and follows a
+ * NULL pointer to its version (docs/UPSTREAM.md).
+ */
+TEST(a_fault_after_a_suspend_and_a_pass_is_refused)
+{
+	static const uint8_t boot[32] = {9};
+
+	for (uint64_t pages = 4; pages < 60; pages += 11) {
+		struct kfx *k = kfx_oversub(48, false);
+		struct kfx_encl old, new;
+		uint64_t data;
+
+		build(k, &old, &k->call, KFX_BASE, pages, true);
+		memset(k->granted, 0, 48);
+		k->losses = true;
+		CHECK_EQ(sgx_suspend(k->sgx, boot), 0);
+		build(k, &new, &k->call, KFX_BASE + 0x20000000, 90, true);
+		for (uint64_t i = 0; i <= pages; i++) {
+			struct sgx_mm mm = {.sees = &old};
+			struct sgx_fault f = {
+				.addr = KFX_BASE + i * 4096, .error_code = SGX_PF_U, .vm_prot = 3};
+			enum sgx_fault_verdict verdict = sgx_fault(&mm, old.encl, &f);
+
+			CHECK(verdict == SGX_FAULT_SIGBUS || verdict == SGX_FAULT_PF);
+			CHECK(sgx_access(old.encl, f.addr, 3, &data, false) < 0);
+			kfx_check(k);
+		}
+		for (uint64_t i = 1; i <= 90; i++)
+			touch(&new, i, i, i);
+		kfx_check(k);
+		kfx_release(&old);
+		end(k, &new);
+	}
 }
 
 static epc_slot_t slot_of_page(struct kfx *k, struct kfx_encl *e, uint64_t page)

@@ -186,8 +186,9 @@ static void *looker(void *arg)
 
 			/* A page that was there stays there. */
 			if (sgx_fault(&mm, s->e.encl, &f) == SGX_FAULT_RETRY) {
-				CHECK_EQ(sgx_access(s->e.encl, f.addr, &data, false), 0);
-				CHECK_EQ(sgx_may_map(s->e.encl, f.addr, f.addr + 4096, 2, false),
+				CHECK_EQ(sgx_access(s->e.encl, f.addr, 1, &data, false), 0);
+				CHECK_EQ(sgx_may_map(s->e.encl, f.addr, f.addr + 4096, 2, false,
+						     NULL),
 					 -EACCES);
 			}
 			sgx_encl_info(s->e.encl, &info);
@@ -229,7 +230,7 @@ static void *claimer(void *arg)
 	struct shared *s = arg;
 
 	for (unsigned int i = 0; i < 20000; i++) {
-		if (sgx_ioctl_begin(s->e.encl)) {
+		if (sgx_ioctl_begin(s->e.encl, NULL)) {
 			__atomic_add_fetch(&s->busy, 1, __ATOMIC_RELAXED);
 			continue;
 		}

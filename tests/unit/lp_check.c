@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* lp_eenter_check(): one case for each check of EENTER and ERESUME. */
+/* lp_eenter_check(, NULL): one case for each check of EENTER and ERESUME. */
 #include "lp_fixture.h"
 
 static uint64_t xcr0;
@@ -19,7 +19,7 @@ static void check_fault(void (*change)(struct fixture *), uint64_t leaf,
 	if (change)
 		change(&fx);
 	before = fx.tcs;
-	r = lp_eenter_check(&fx.secs, &fx.tcs, &fx.regs, xcr0, FX_OWNER);
+	r = lp_eenter_check(&fx.secs, &fx.tcs, &fx.regs, xcr0, FX_OWNER, NULL);
 	CHECK_EQ(r.kind, want->kind);
 	CHECK_EQ(r.vector, want->vector);
 	CHECK_EQ(r.code, want->code);
@@ -63,6 +63,7 @@ static void expect_ok(void (*change)(struct fixture *))
 		what;                        \
 	}
 
+RULE(EENTER, DONE)
 TEST(lp_check_takes_free_slot)
 {
 	expect_ok(NULL);
@@ -70,6 +71,7 @@ TEST(lp_check_takes_free_slot)
 
 CHANGE(leaf_eexit, fx->regs.rax = SGX_EEXIT)
 CHANGE(leaf_high, fx->regs.rax |= 1ull << 32)
+RULE(ENCLU, LEAF)
 TEST(lp_check_leaf)
 {
 	expect_gp(leaf_eexit);
@@ -78,6 +80,8 @@ TEST(lp_check_leaf)
 
 CHANGE(rbx_odd, fx->regs.rbx += 8)
 CHANGE(rbx_byte, fx->regs.rbx += 1)
+RULE(EENTER, TCS_ADDR)
+RULE(ERESUME, TCS_ADDR)
 TEST(lp_check_rbx_page_aligned)
 {
 	expect_gp(rbx_odd);
@@ -90,6 +94,8 @@ TEST(lp_check_rbx_canonical)
 	expect_gp(rbx_noncanonical);
 }
 
+RULE(EENTER, ENCLAVE)
+RULE(ERESUME, ENCLAVE)
 TEST(lp_check_not_epc)
 {
 	struct lp_gprs regs;
@@ -97,7 +103,7 @@ TEST(lp_check_not_epc)
 
 	fx_regs(&regs, SGX_EENTER);
 	regs.rbx = 0x555000;
-	r = lp_eenter_check(NULL, NULL, &regs, FX_XCR0, FX_OWNER);
+	r = lp_eenter_check(NULL, NULL, &regs, FX_XCR0, FX_OWNER, NULL);
 	CHECK_EQ(r.kind, CPU_FAULT);
 	CHECK_EQ(r.vector, SGX_VEC_PF);
 	CHECK_EQ(r.addr, 0x555000);
@@ -105,16 +111,18 @@ TEST(lp_check_not_epc)
 
 	/* EPC comes before the AEP, alignment before EPC */
 	regs.rcx = FX_NONCANONICAL;
-	r = lp_eenter_check(NULL, NULL, &regs, FX_XCR0, FX_OWNER);
+	r = lp_eenter_check(NULL, NULL, &regs, FX_XCR0, FX_OWNER, NULL);
 	CHECK_EQ(r.vector, SGX_VEC_PF);
 	regs.rbx++;
-	fx_check_gp(lp_eenter_check(NULL, NULL, &regs, FX_XCR0, FX_OWNER));
+	fx_check_gp(lp_eenter_check(NULL, NULL, &regs, FX_XCR0, FX_OWNER, NULL));
 }
 
 CHANGE(aep_first_bad, fx->regs.rcx = FX_NONCANONICAL)
 CHANGE(aep_last_bad, fx->regs.rcx = 0xffff7fffffffffffull)
 CHANGE(aep_low_edge, fx->regs.rcx = 0x00007fffffffffffull)
 CHANGE(aep_high_edge, fx->regs.rcx = 0xffff800000000000ull)
+RULE(EENTER, AEP)
+RULE(ERESUME, AEP)
 TEST(lp_check_aep_canonical)
 {
 	expect_gp(aep_first_bad);
@@ -126,6 +134,8 @@ TEST(lp_check_aep_canonical)
 CHANGE(gone, fx->tcs.state = SGX_TCS_GONE)
 CHANGE(gone_aep, fx->tcs.state = SGX_TCS_GONE; fx->regs.rcx = FX_NONCANONICAL)
 CHANGE(gone_ossa, fx->tcs.state = SGX_TCS_GONE; fx->tcs.ossa++)
+RULE(EENTER, TCS)
+RULE(ERESUME, TCS)
 TEST(lp_check_not_a_tcs)
 {
 	expect_pf(gone, FX_TCS, FX_TCS);
@@ -135,6 +145,8 @@ TEST(lp_check_not_a_tcs)
 }
 
 CHANGE(ossa_odd, fx->tcs.ossa += 0x800)
+RULE(EENTER, OSSA)
+RULE(ERESUME, OSSA)
 TEST(lp_check_ossa_aligned)
 {
 	expect_gp(ossa_odd);
@@ -142,6 +154,8 @@ TEST(lp_check_ossa_aligned)
 
 CHANGE(ofs_odd, fx->tcs.ofsbase += 1)
 CHANGE(ogs_odd, fx->tcs.ogsbase += 0x10)
+RULE(EENTER, BASES)
+RULE(ERESUME, BASES)
 TEST(lp_check_fs_gs_aligned)
 {
 	expect_gp(ofs_odd);
@@ -151,6 +165,8 @@ TEST(lp_check_fs_gs_aligned)
 CHANGE(flags_aexnotify, fx->tcs.flags = SGX_TCS_AEXNOTIFY_BIT)
 CHANGE(flags_top, fx->tcs.flags = 1ull << 63)
 CHANGE(flags_dbgoptin, fx->tcs.flags = SGX_TCS_DBGOPTIN_BIT)
+RULE(EENTER, FLAGS)
+RULE(ERESUME, FLAGS)
 TEST(lp_check_flags_reserved)
 {
 	expect_gp(flags_aexnotify);
@@ -159,12 +175,16 @@ TEST(lp_check_flags_reserved)
 }
 
 CHANGE(not_init, fx->secs.attributes &= ~SGX_ATTR_INIT_BIT)
+RULE(EENTER, INIT)
+RULE(ERESUME, INIT)
 TEST(lp_check_initialized)
 {
 	expect_gp(not_init);
 }
 
 CHANGE(mode32, fx->secs.attributes &= ~SGX_ATTR_MODE64_BIT)
+RULE(EENTER, MODE)
+RULE(ERESUME, MODE)
 TEST(lp_check_mode64)
 {
 	expect_gp(mode32);
@@ -173,6 +193,8 @@ TEST(lp_check_mode64)
 CHANGE(xfrm_beyond, xcr0 = FX_XFRM & ~4ull)
 CHANGE(xfrm_exact, xcr0 = FX_XFRM)
 CHANGE(xfrm_bit62, fx->secs.xfrm |= 1ull << 62)
+RULE(EENTER, XFRM)
+RULE(ERESUME, XFRM)
 TEST(lp_check_xfrm_in_xcr0)
 {
 	expect_gp(xfrm_beyond);
@@ -185,6 +207,8 @@ CHANGE(cssa_full, fx->tcs.cssa = FX_NSSA)
 CHANGE(cssa_over, fx->tcs.cssa = ~0u)
 CHANGE(cssa_last, fx->tcs.cssa = FX_NSSA - 1)
 CHANGE(nssa_zero, fx->tcs.cssa = fx->tcs.nssa = 0)
+RULE(EENTER, CSSA)
+RULE(ERESUME, CSSA)
 TEST(lp_check_cssa)
 {
 	struct cpu_result gp = cpu_gp(), done = cpu_done();
@@ -222,6 +246,10 @@ CHANGE(ssa_half, fx->tcs.ossa = FX_SIZE - 0x1000)
 CHANGE(ssa_last, fx->tcs.ossa = FX_SIZE - 0x4000)
 CHANGE(ssa_below, fx->tcs.ossa = -0x5000ull)
 CHANGE(ssa_noncanonical, fx->tcs.ossa = FX_NONCANONICAL)
+RULE(EENTER, SSA_CANONICAL)
+RULE(EENTER, SSA_RANGE)
+RULE(ERESUME, SSA_CANONICAL)
+RULE(ERESUME, SSA_RANGE)
 TEST(lp_check_ssa_in_elrange)
 {
 	expect_pf(ssa_outside, FX_BASE + FX_SIZE + 0x2000, FX_BASE + FX_SIZE);
@@ -246,6 +274,7 @@ CHANGE(oentry_noncanonical, fx->tcs.oentry = FX_NONCANONICAL)
 CHANGE(oentry_after, fx->tcs.oentry = FX_SIZE)
 CHANGE(oentry_before, fx->tcs.oentry = -1ull)
 CHANGE(oentry_last, fx->tcs.oentry = FX_SIZE - 1)
+RULE(EENTER, OENTRY)
 TEST(lp_check_oentry)
 {
 	struct cpu_result gp = cpu_gp(), done = cpu_done();
@@ -261,6 +290,7 @@ TEST(lp_check_oentry)
 CHANGE(fs_noncanonical, fx->tcs.ofsbase = FX_NONCANONICAL)
 CHANGE(gs_noncanonical, fx->tcs.ogsbase = FX_NONCANONICAL)
 CHANGE(fs_outside, fx->tcs.ofsbase = FX_SIZE; fx->tcs.ogsbase = -0x1000ull)
+RULE(EENTER, BASE_CANONICAL)
 TEST(lp_check_fs_gs_canonical)
 {
 	struct cpu_result gp = cpu_gp(), done = cpu_done();
@@ -279,17 +309,20 @@ TEST(lp_check_limits_unused)
 	expect_ok(limits);
 }
 
-CHANGE(busy, fx->tcs.state = lp_owner(77))
+CHANGE(busy, fx->tcs.state = lp_owner(7, 7))
+RULE(EENTER, BUSY)
+RULE(ERESUME, BUSY)
 TEST(lp_check_busy)
 {
 	expect_gp(busy);
 }
 
+NO_RULE
 TEST(lp_undo_only_own)
 {
 	struct sgx_tcs_slot tcs = {.state = FX_OWNER};
 
-	lp_eenter_undo(&tcs, lp_owner(77));
+	lp_eenter_undo(&tcs, lp_owner(7, 7));
 	CHECK_EQ(tcs.state, FX_OWNER);
 	lp_eenter_undo(&tcs, FX_OWNER);
 	CHECK_EQ(tcs.state, SGX_TCS_FREE);
@@ -302,12 +335,16 @@ TEST(lp_undo_only_own)
 
 TEST(lp_owner_is_no_state)
 {
-	uint32_t tid;
+	CHECK(!lp_is_owner(SGX_TCS_FREE));
+	CHECK(!lp_is_owner(SGX_TCS_GONE));
+	for (uint32_t client = 1; client < LP_OWNER_CLIENTS; client = 2 * client + 1) {
+		for (uint32_t block = 0; block < LP_OWNER_BLOCKS; block = 2 * block + 1) {
+			uint32_t owner = lp_owner(client, block);
 
-	for (tid = 1; tid < 1u << 22; tid <<= 1) {
-		CHECK(lp_owner(tid) != SGX_TCS_FREE);
-		CHECK(lp_owner(tid) != SGX_TCS_GONE);
-		CHECK_EQ(lp_owner(tid) >> 2, tid);
+			CHECK(lp_is_owner(owner));
+			CHECK_EQ(lp_owner_client(owner), client);
+			CHECK_EQ(lp_owner_block(owner), block);
+		}
 	}
 }
 

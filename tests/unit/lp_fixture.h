@@ -6,6 +6,8 @@
 #include <cpu/lp.h>
 #include <harness/harness.h>
 
+#include "conformance.h"
+
 #define FX_BASE		0x7f0000000000ull
 #define FX_SIZE		0x100000ull
 #define FX_TCS		(FX_BASE + 0x3000)
@@ -19,7 +21,7 @@
 #define FX_XCR0		0xe7ull
 #define FX_NSSA		3u
 #define FX_FRAMESIZE	2u
-#define FX_OWNER	0x4d2u /* lp_owner(0x134) */
+#define FX_OWNER	0x184d2u /* lp_owner(3, 0x134) */
 #define FX_NONCANONICAL 0x0000800000000000ull
 
 struct fixture {
@@ -109,7 +111,7 @@ static inline void fx_check_gp(struct cpu_result r)
 static inline void fx_enter(struct fixture *fx)
 {
 	fx_regs(&fx->regs, SGX_EENTER);
-	fx_check_ok(lp_eenter_check(&fx->secs, &fx->tcs, &fx->regs, FX_XCR0, FX_OWNER));
+	fx_check_ok(lp_eenter_check(&fx->secs, &fx->tcs, &fx->regs, FX_XCR0, FX_OWNER, NULL));
 	lp_eenter(&fx->lp, &fx->secs, &fx->tcs, &fx->gpr[fx->tcs.cssa], FX_NEXT, &fx->regs);
 }
 
@@ -124,8 +126,9 @@ static inline void fx_interrupt(struct fixture *fx)
 
 static inline struct cpu_result fx_try_resume(struct fixture *fx)
 {
-	fx_check_ok(lp_eenter_check(&fx->secs, &fx->tcs, &fx->regs, FX_XCR0, FX_OWNER));
-	return lp_eresume(&fx->lp, &fx->secs, &fx->tcs, &fx->gpr[fx->tcs.cssa - 1], &fx->regs);
+	fx_check_ok(lp_eenter_check(&fx->secs, &fx->tcs, &fx->regs, FX_XCR0, FX_OWNER, NULL));
+	return lp_eresume(&fx->lp, &fx->secs, &fx->tcs, &fx->gpr[fx->tcs.cssa - 1], &fx->regs,
+			  NULL);
 }
 
 #endif

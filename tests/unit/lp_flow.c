@@ -2,6 +2,7 @@
 /* EENTER, AEX, ERESUME, EEXIT: what each does to registers, frame and slot. */
 #include "lp_fixture.h"
 
+RULE(EENTER, DONE)
 TEST(lp_eenter_registers)
 {
 	struct fixture fx;
@@ -35,6 +36,7 @@ TEST(lp_eenter_registers)
 	CHECK_EQ(fx.tcs.entries, 1);
 }
 
+RULE(EEXIT, DONE)
 TEST(lp_eexit_registers)
 {
 	struct fixture fx;
@@ -58,6 +60,7 @@ TEST(lp_eexit_registers)
 	CHECK_EQ(fx.tcs.exits, 1);
 }
 
+RULE(EEXIT, RBX)
 TEST(lp_eexit_noncanonical)
 {
 	struct fixture fx, before;
@@ -70,6 +73,7 @@ TEST(lp_eexit_noncanonical)
 	CHECK_MEM(&fx, &before, sizeof(fx));
 }
 
+RULE(EEXIT, INSIDE)
 TEST(lp_eexit_outside_enclave)
 {
 	struct fixture fx, before;
@@ -81,6 +85,7 @@ TEST(lp_eexit_outside_enclave)
 }
 
 /* A target inside ELRANGE is legal: it is the fetch that fails. */
+RULE(EEXIT, RBX)
 TEST(lp_eexit_into_elrange)
 {
 	struct fixture fx;
@@ -104,6 +109,7 @@ static void random_inside(struct lp_gprs *regs, uint64_t *seed)
 	regs->gsbase |= 0xffff800000000000ull;
 }
 
+RULE(AEX, SAVE)
 TEST(lp_aex_saves_and_synthesizes)
 {
 	uint64_t seed = 0x123456789;
@@ -153,6 +159,7 @@ TEST(lp_aex_saves_and_synthesizes)
 }
 
 /* Every vector, with and without EXINFO. */
+RULE(AEX, EXITINFO)
 TEST(lp_aex_exitinfo)
 {
 	static const struct {
@@ -198,6 +205,7 @@ TEST(lp_aex_exitinfo)
 			}
 }
 
+RULE(AEX, EXINFO)
 TEST(lp_aex_no_exinfo_without_miscselect)
 {
 	struct lp_event event = {.vector = 14, .exception = 1, .error_code = 7, .address = 1};
@@ -228,6 +236,7 @@ TEST(lp_aex_supervisor_pf_not_reported)
 	CHECK_MEM(&fx.exinfo[0], &exinfo, sizeof(exinfo));
 }
 
+RULE(AEX, CR2)
 TEST(lp_outside_sees_the_page_only)
 {
 	CHECK_EQ(lp_outside_cr2(FX_BASE + 0x12fff), FX_BASE + 0x12000);
@@ -236,6 +245,7 @@ TEST(lp_outside_sees_the_page_only)
 static const uint64_t tf = 0x100;
 
 /* TF outside and DBGOPTIN: what is in force inside, after AEX, after EEXIT. */
+RULE(EENTER, TF)
 TEST(lp_tf)
 {
 	unsigned int outside, optin, inside;
@@ -252,7 +262,7 @@ TEST(lp_tf)
 				fx_regs(&fx.regs, SGX_EENTER);
 				fx.regs.rflags |= tf_out;
 				fx_check_ok(lp_eenter_check(&fx.secs, &fx.tcs, &fx.regs, FX_XCR0,
-							    FX_OWNER));
+							    FX_OWNER, NULL));
 				lp_eenter(&fx.lp, &fx.secs, &fx.tcs, &fx.gpr[0], FX_NEXT, &fx.regs);
 				CHECK_EQ(fx.regs.rflags & tf, optin ? tf_out : 0);
 
@@ -279,6 +289,7 @@ TEST(lp_tf)
 			}
 }
 
+RULE(ERESUME, DONE)
 TEST(lp_round_trip)
 {
 	uint64_t seed = 0xabcdef;
@@ -345,7 +356,7 @@ TEST(lp_nested_aex)
 		CHECK_EQ(fx.tcs.cssa, i + 1);
 	}
 	fx_regs(&fx.regs, SGX_EENTER);
-	fx_check_gp(lp_eenter_check(&fx.secs, &fx.tcs, &fx.regs, FX_XCR0, FX_OWNER));
+	fx_check_gp(lp_eenter_check(&fx.secs, &fx.tcs, &fx.regs, FX_XCR0, FX_OWNER, NULL));
 	CHECK_EQ(fx.tcs.cssa, FX_NSSA);
 
 	while (i-- > 0) {
@@ -357,7 +368,7 @@ TEST(lp_nested_aex)
 		fx_check_ok(lp_eexit(&fx.lp, &fx.regs));
 	}
 	fx_regs(&fx.regs, SGX_ERESUME);
-	fx_check_gp(lp_eenter_check(&fx.secs, &fx.tcs, &fx.regs, FX_XCR0, FX_OWNER));
+	fx_check_gp(lp_eenter_check(&fx.secs, &fx.tcs, &fx.regs, FX_XCR0, FX_OWNER, NULL));
 	CHECK_EQ(fx.tcs.entries, 2 * FX_NSSA);
 	CHECK_EQ(fx.tcs.aexs, FX_NSSA);
 	CHECK_EQ(fx.tcs.exits, FX_NSSA);
@@ -371,15 +382,16 @@ static void resume_bad_frame(size_t field, uint64_t value)
 	fx_enter(&fx);
 	fx_interrupt(&fx);
 	memcpy((uint8_t *)&fx.gpr[0] + field, &value, sizeof(value));
-	fx_check_ok(lp_eenter_check(&fx.secs, &fx.tcs, &fx.regs, FX_XCR0, FX_OWNER));
+	fx_check_ok(lp_eenter_check(&fx.secs, &fx.tcs, &fx.regs, FX_XCR0, FX_OWNER, NULL));
 	before = fx;
-	fx_check_gp(lp_eresume(&fx.lp, &fx.secs, &fx.tcs, &fx.gpr[0], &fx.regs));
+	fx_check_gp(lp_eresume(&fx.lp, &fx.secs, &fx.tcs, &fx.gpr[0], &fx.regs, NULL));
 	CHECK_MEM(&fx, &before, sizeof(fx));
 	lp_eenter_undo(&fx.tcs, FX_OWNER);
 	CHECK_EQ(fx.tcs.state, SGX_TCS_FREE);
 	CHECK_EQ(fx.tcs.cssa, 1);
 }
 
+RULE(ERESUME, RIP)
 TEST(lp_eresume_bad_rip)
 {
 	resume_bad_frame(offsetof(struct sgx_gprsgx, rip), FX_NONCANONICAL);
@@ -387,6 +399,7 @@ TEST(lp_eresume_bad_rip)
 	resume_bad_frame(offsetof(struct sgx_gprsgx, rip), FX_BASE + FX_SIZE);
 }
 
+RULE(ERESUME, FS_GS)
 TEST(lp_eresume_bad_fs_gs)
 {
 	resume_bad_frame(offsetof(struct sgx_gprsgx, fsbase), FX_NONCANONICAL);
@@ -394,6 +407,7 @@ TEST(lp_eresume_bad_fs_gs)
 }
 
 /* Each bit of RFLAGS from the frame, and each of outside, at IOPL 0 and 3. */
+RULE(ERESUME, RFLAGS)
 TEST(lp_eresume_rflags)
 {
 	/* CF PF AF ZF SF DF OF NT RF AC ID */

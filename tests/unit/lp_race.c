@@ -13,7 +13,7 @@ static unsigned int inside; /* guarded by the slot */
 
 struct worker {
 	pthread_t thread;
-	uint32_t tid;
+	uint32_t block;
 	uint64_t seed;
 	uint64_t eenters, eresumes, aexs, eexits;
 };
@@ -30,7 +30,7 @@ static bool try_enter(struct worker *w, struct lp_state *lp, struct lp_gprs *reg
 	struct cpu_result r;
 
 	fx_regs(regs, leaf);
-	r = lp_eenter_check(&shared.secs, tcs, regs, FX_XCR0, lp_owner(w->tid));
+	r = lp_eenter_check(&shared.secs, tcs, regs, FX_XCR0, lp_owner(1, w->block), NULL);
 	if (cpu_faulted(r)) {
 		require(r.vector == SGX_VEC_GP);
 		return false;
@@ -44,7 +44,7 @@ static bool try_enter(struct worker *w, struct lp_state *lp, struct lp_gprs *reg
 		w->eenters++;
 	} else {
 		require(tcs->cssa > 0);
-		r = lp_eresume(lp, &shared.secs, tcs, &shared.gpr[tcs->cssa - 1], regs);
+		r = lp_eresume(lp, &shared.secs, tcs, &shared.gpr[tcs->cssa - 1], regs, NULL);
 		require(cpu_ok(r));
 		w->eresumes++;
 	}
@@ -94,7 +94,7 @@ TEST(lp_race_one_thread_inside)
 
 	fx_init(&shared);
 	for (i = 0; i < THREADS; i++) {
-		w[i] = (struct worker){.tid = 100 + i, .seed = 0x9e3779b9 + i};
+		w[i] = (struct worker){.block = 100 + i, .seed = 0x9e3779b9 + i};
 		CHECK_EQ(pthread_create(&w[i].thread, NULL, work, &w[i]), 0);
 	}
 	for (i = 0; i < THREADS; i++) {
@@ -146,7 +146,7 @@ TEST(lp_race_with_eviction)
 		struct cpu_result r;
 
 		fx_regs(&regs, SGX_EENTER);
-		r = lp_eenter_check(&shared.secs, &shared.tcs, &regs, FX_XCR0, FX_OWNER);
+		r = lp_eenter_check(&shared.secs, &shared.tcs, &regs, FX_XCR0, FX_OWNER, NULL);
 		if (cpu_faulted(r)) {
 			CHECK_EQ(r.vector, SGX_VEC_PF);
 			CHECK_EQ(r.addr, FX_TCS);

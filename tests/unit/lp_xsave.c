@@ -85,6 +85,7 @@ static uint64_t random_xfrm(uint64_t *seed)
 	return (fx_random(seed) & ALL_COMPONENTS) | SGX_XFRM_LEGACY;
 }
 
+RULE(AEX, XSAVE)
 TEST(lp_xsave_to_ssa_model)
 {
 	uint8_t live[IMAGE], ssa[IMAGE], before[IMAGE];
@@ -119,10 +120,11 @@ TEST(lp_xsave_to_ssa_model)
 			if (ssa[i] != want)
 				FAIL("byte %u is %#x, not %#x", i, ssa[i], want);
 		}
-		CHECK(lp_xsave_check(ssa, xfrm));
+		CHECK(lp_xsave_check(ssa, xfrm, NULL));
 	}
 }
 
+RULE(AEX, XINIT)
 TEST(lp_xsave_init_model)
 {
 	uint8_t live[IMAGE], before[IMAGE];
@@ -155,6 +157,7 @@ TEST(lp_xsave_init_model)
 	}
 }
 
+RULE(ERESUME, XSAVE)
 TEST(lp_xsave_from_ssa_model)
 {
 	uint8_t live[IMAGE], ssa[IMAGE], before[IMAGE];
@@ -189,6 +192,7 @@ TEST(lp_xsave_from_ssa_model)
 }
 
 /* AEX, synthetic state, ERESUME: each component in use comes back. */
+RULE(AEX, XSAVE)
 TEST(lp_xsave_round_trip)
 {
 	uint8_t live[IMAGE], ssa[IMAGE], before[IMAGE];
@@ -204,7 +208,7 @@ TEST(lp_xsave_round_trip)
 		memset(ssa, 0x5a, IMAGE);
 		lp_xsave_to_ssa(ssa, live, xfrm, &layout);
 		lp_xsave_init(live, xfrm, &layout);
-		CHECK(lp_xsave_check(ssa, xfrm));
+		CHECK(lp_xsave_check(ssa, xfrm, NULL));
 		lp_xsave_from_ssa(live, ssa, xfrm, &layout);
 		CHECK_EQ(get_bv(live), get_bv(before));
 		for (i = 0; i < IMAGE; i++) {
@@ -218,6 +222,9 @@ TEST(lp_xsave_round_trip)
 	}
 }
 
+RULE(ERESUME, XSTATE)
+RULE(ERESUME, XHEADER)
+RULE(ERESUME, MXCSR)
 TEST(lp_xsave_check_each_rule)
 {
 	uint8_t ssa[IMAGE];
@@ -226,30 +233,31 @@ TEST(lp_xsave_check_each_rule)
 	for (bit = 0; bit < 64; bit++) {
 		memset(ssa, 0, IMAGE);
 		put64(ssa, 512, 1ull << bit);
-		CHECK_EQ(lp_xsave_check(ssa, 0x7), bit < 3);
+		CHECK_EQ(lp_xsave_check(ssa, 0x7, NULL), bit < 3);
 	}
 	for (bit = 0; bit < 64 * 8; bit++) {
 		memset(ssa, 0, IMAGE);
 		ssa[512 + bit / 8] = (uint8_t)(1u << bit % 8);
 		/* header bytes 0-7 above; 8-23 must be zero; 24-63 are not looked at */
 		if (bit >= 64)
-			CHECK_EQ(lp_xsave_check(ssa, 0x7), bit >= 192);
+			CHECK_EQ(lp_xsave_check(ssa, 0x7, NULL), bit >= 192);
 	}
 	for (bit = 0; bit < 32; bit++) {
 		memset(ssa, 0, IMAGE);
 		put32(ssa, 24, 1u << bit);
-		CHECK_EQ(lp_xsave_check(ssa, 0x7), bit < 16);
+		CHECK_EQ(lp_xsave_check(ssa, 0x7, NULL), bit < 16);
 		/* loaded whatever XSTATE_BV says */
 		put64(ssa, 512, 0x2);
-		CHECK_EQ(lp_xsave_check(ssa, 0x3), bit < 16);
+		CHECK_EQ(lp_xsave_check(ssa, 0x3, NULL), bit < 16);
 	}
 	/* MXCSR_MASK and bytes of no component do not matter */
 	memset(ssa, 0xff, 512);
 	put32(ssa, 24, 0x1f80);
-	CHECK(lp_xsave_check(ssa, 0x3));
+	CHECK(lp_xsave_check(ssa, 0x3, NULL));
 }
 
 /* A frame that changes after the check cannot smuggle in what would fault. */
+RULE(ERESUME, XSAVE)
 TEST(lp_xsave_from_ssa_unchecked)
 {
 	uint8_t live[IMAGE], ssa[IMAGE];
@@ -261,7 +269,7 @@ TEST(lp_xsave_from_ssa_unchecked)
 	CHECK_EQ(get_bv(live), 0x7);
 	memcpy(&mxcsr, live + 24, sizeof(mxcsr));
 	CHECK_EQ(mxcsr, 0xffff);
-	CHECK(lp_xsave_check(live, 0x7));
+	CHECK(lp_xsave_check(live, 0x7, NULL));
 }
 
 static void init_event(uint8_t *live, uint8_t vector, uint8_t exception)
@@ -273,6 +281,7 @@ static void init_event(uint8_t *live, uint8_t vector, uint8_t exception)
 	lp_xsave_init_event(live, 0x7, &layout, &event);
 }
 
+RULE(AEX, XINIT)
 TEST(lp_xsave_init_event_vectors)
 {
 	uint8_t live[IMAGE];
@@ -347,7 +356,8 @@ static uint32_t host_begin(void)
 	return (uint32_t)xcr0 & 0x7;
 }
 
-/* lp_xsave_check() says of every image what the processor says. */
+/* lp_xsave_check(, NULL) says of every image what the processor says. */
+RULE(ERESUME, XHEADER)
 TEST(lp_xsave_check_agrees_with_host)
 {
 	uint32_t mask = host_begin();
@@ -377,7 +387,7 @@ TEST(lp_xsave_check_agrees_with_host)
 		}
 		/* components that the mask leaves out still may not be beyond XCR0 */
 		took = host_xrstor(host_in, host_out, mask);
-		CHECK_EQ(lp_xsave_check(host_in, xcr0), took);
+		CHECK_EQ(lp_xsave_check(host_in, xcr0, NULL), took);
 		faults += !took;
 	}
 	CHECK(faults > 0);
@@ -385,6 +395,7 @@ TEST(lp_xsave_check_agrees_with_host)
 }
 
 /* The processor loads our synthetic state as what it is meant to be. */
+RULE(AEX, XINIT)
 TEST(lp_xsave_init_loads_on_host)
 {
 	static const uint8_t vectors[] = {SGX_VEC_PF, SGX_VEC_MF, SGX_VEC_XM};

@@ -38,13 +38,85 @@ TEST(sizes)
 	CHECK(tool_parse_size("64K", &v) && v == 65536);
 	CHECK(tool_parse_size("3m", &v) && v == 3 << 20);
 	CHECK(tool_parse_size("17179869183G", &v) && v == 17179869183ull << 30);
-	v = 99;
-	CHECK(!tool_parse_size("17179869184G", &v));
-	CHECK(!tool_parse_size("4KB", &v));
-	CHECK(!tool_parse_size("K", &v));
-	CHECK(!tool_parse_size("-4K", &v));
-	CHECK(!tool_parse_size("4T", &v));
+	/* However the unit is written, it is a power of 1024. */
+	static const char *const same[] = {"134217728", "0x8000000", "134217728B", "131072k",
+					   "128M",	"128m",	     "128MB",	   "128mb",
+					   "128MiB",	"128mib",    "0x80M",	   "0.125G",
+					   "128.0M",	"128.000MiB"};
+
+	for (size_t i = 0; i < sizeof(same) / sizeof(same[0]); i++) {
+		v = 99;
+		if (!tool_parse_size(same[i], &v) || v != 128 << 20)
+			FAIL("%s is %llu", same[i], (unsigned long long)v);
+	}
+	CHECK(tool_parse_size("1.5G", &v) && v == 3ull << 29);
+	CHECK(tool_parse_size("1T", &v) && v == 1ull << 40);
+	CHECK(tool_parse_size("16777215.5TiB", &v) && v == (16777215ull << 40) + (1ull << 39));
+	CHECK(tool_parse_size("0.0009765625K", &v) && v == 1);
+	CHECK(tool_parse_size("0", &v) && v == 0);
+}
+
+TEST(no_sizes)
+{
+	static const char *const texts[] = {
+		"",
+		"K",
+		"-4K",
+		"+4K",
+		" 4K",
+		"4K ",
+		"4 K",
+		"4KK",
+		"4Ki",
+		"4iB",
+		"4BB",
+		"4KBB",
+		"4bit",
+		"4P",
+		"4X",
+		"1.G",
+		".5G",
+		"1.5",
+		"1.5.5G",
+		"0x1.8M",
+		"1,5G",
+		"17179869184G",
+		"1e9",
+		"0.1K",
+		"0x",
+		"4\nK",
+		"1.00000000000000000001G",
+		"16777216T",
+	};
+	uint64_t v = 99;
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		if (tool_parse_size(texts[i], &v))
+			FAIL("\"%s\" is %llu", texts[i], (unsigned long long)v);
 	CHECK_EQ(v, 99);
+}
+
+TEST(sizes_printed)
+{
+	char text[TOOL_SIZE_TEXT];
+	static const struct {
+		uint64_t bytes;
+		const char *text;
+	} cases[] = {
+		{0, "0"},
+		{1, "1"},
+		{4095, "4095"},
+		{65536, "64K"},
+		{128 << 20, "128M"},
+		{3ull << 29, "1536M"},
+		{1ull << 40, "1T"},
+		{1ull << 60, "1048576T"},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		tool_print_size(text, cases[i].bytes);
+		CHECK_STR(text, cases[i].text);
+	}
 }
 
 TEST(hexadecimal)

@@ -468,6 +468,7 @@ void proc_exec(struct proc *p)
 		memcpy(&due, msg.data, sizeof(due));
 		passing = true;
 		inject_cpuid_view(due.cpuid_view, sizeof(due.cpuid_view));
+		inject_files(&due.files);
 		(void)inject_traced(p->pid, &due.exec);
 		passing = false;
 		execs++;

@@ -9,7 +9,7 @@
  *	gdb's SINGLESTEP --signal of the agent's--> THROUGH: PTRACE_SYSCALL until
  *	the exit of an rt_sigreturn that leads out of the agent: "stepped"
  *
- * A clone slot is in the agent's text too: a step over clone or fork goes on
+ * The place of clone calls is in the agent's text too: a step over clone or fork goes on
  * through it.  A step into the agent's plain-call entry is turned back to the
  * vDSO's ENCLU, from which the step takes the way of the trap.
  *
@@ -103,10 +103,9 @@ static bool in_handler(const struct user_regs_struct *regs)
 	       (uint64_t)PROTO_AGENT_BLOCK_SIZE * PROTO_AGENT_BLOCK_COUNT;
 }
 
-static bool in_clone_slot(uint64_t rip)
+static bool in_clone(uint64_t rip)
 {
-	return rip - (PROTO_AGENT_BASE + PROTO_AGENT_CLONE_OFF) <
-	       PROTO_AGENT_CLONE_SIZE * PROTO_AGENT_CLONE_COUNT;
+	return rip - (PROTO_AGENT_BASE + PROTO_AGENT_CLONE_OFF) < PROTO_AGENT_CLONE_SIZE;
 }
 
 /*
@@ -120,7 +119,7 @@ static bool step_out(struct task *t, struct user_regs_struct *regs, int sig)
 		regs->rip = regs->rcx;
 		return real.ptrace(PTRACE_SETREGS, t->tid, NULL, regs) < 0;
 	}
-	if (in_handler(regs) || in_clone_slot(regs->rip)) {
+	if (in_handler(regs) || in_clone(regs->rip)) {
 		t->through = true;
 		t->in_sigreturn = false;
 		run(t, PTRACE_SYSCALL, sig);
@@ -298,7 +297,9 @@ static enum verdict classify(struct task *t, struct proc *p, int sig,
 		if (bytes == ENCLU_BYTES)
 			return is_caught(t, sig) ? AGENT : PROGRAM;
 		bytes &= 0xffff;
-		return bytes == (sig == SIGILL ? PROTO_CPUID_STAND_IN : PROTO_CPUID_INSN) &&
+		return sig == SIGSEGV &&
+				       (bytes == PROTO_CPUID_STAND_IN ||
+					bytes == PROTO_CPUID_INSN) &&
 				       !proc_in_elrange(p, regs->rip)
 			       ? AGENT
 			       : PROGRAM;
@@ -334,7 +335,7 @@ static bool through_syscall(struct task *t, struct proc *p, int *status)
 		t->in_sigreturn = false;
 		if (!in_agent(p, regs.rip) && regs.rip != t->retry_rip)
 			return stepped(t, status);
-		if (!in_agent(p, regs.rip) || (!in_handler(&regs) && !in_clone_slot(regs.rip))) {
+		if (!in_agent(p, regs.rip) || (!in_handler(&regs) && !in_clone(regs.rip))) {
 			/* the faulting instruction, or the plain-call entry */
 			t->through = false;
 			run(t, PTRACE_SINGLESTEP, 0);

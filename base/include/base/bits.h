@@ -34,4 +34,26 @@ static inline bool mem_is_zero(const void *mem, size_t size)
 	return !any;
 }
 
+/* Offset of the first byte that is not 0; size where all are. */
+static inline size_t mem_first_set(const void *mem, size_t size)
+{
+	const uint8_t *bytes = (const uint8_t *)mem;
+	size_t i = 0;
+
+	while (i < size && !bytes[i])
+		i++;
+	return i;
+}
+
+/* The first 8 bytes of a hash, as they are read in hexadecimal. */
+static inline uint64_t mem_prefix(const void *mem)
+{
+	const uint8_t *bytes = (const uint8_t *)mem;
+	uint64_t value = 0;
+
+	for (size_t i = 0; i < sizeof(value); i++)
+		value = value << 8 | bytes[i];
+	return value;
+}
+
 #endif

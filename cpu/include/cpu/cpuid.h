@@ -23,7 +23,11 @@ typedef void cpu_cpuid_native(uint32_t leaf, uint32_t subleaf, struct cpu_cpuid 
 #define CPUID_BRAND_SIZE   48u
 #define CPU_VIEW_SUBLEAVES 10u /* of 12H: two, and CPU_EPC_SECTIONS_MAX */
 
+#define CPU_VIEW_HOST	   10u /* leaves of the host's that are kept */
+
 #define CPU_VIEW_INTEL	   (1u << 0) /* another maker's processor shown as Intel's */
+#define CPU_VIEW_TSC	   (1u << 1) /* leaf 15H is made of tsc_khz: the host has none */
+#define CPU_VIEW_SIGNATURE (1u << 2) /* another model: leaf 1 has its signature */
 
 /* All that the answers depend on beside the host; plain data, copied to processes. */
 struct cpu_cpuid_view {
@@ -32,9 +36,11 @@ struct cpu_cpuid_view {
 	uint32_t max; /* and here */
 	uint32_t host_max_extended; /* CPUID.80000000H:EAX */
 	uint32_t tsc_khz; /* 0: not known */
+	uint32_t signature; /* with CPU_VIEW_SIGNATURE: CPUID.1:EAX */
 	uint32_t features_ebx, features_ecx; /* SGX and SGX_LC of 7.0, where they are there */
 	uint32_t sgx_count; /* sub-leaves of 12H; later ones are 0 */
 	struct cpu_cpuid sgx[CPU_VIEW_SUBLEAVES];
+	struct cpu_cpuid host[CPU_VIEW_HOST]; /* see cpu_cpuid_kept() */
 	char brand[CPUID_BRAND_SIZE]; /* with CPU_VIEW_INTEL: ends in a zero */
 };
 
@@ -48,6 +54,16 @@ struct cpu_cpuid_view {
  */
 void cpu_cpuid_answer(const struct cpu_cpuid_view *view, uint32_t leaf, uint32_t subleaf,
 		      cpu_cpuid_native *host, struct cpu_cpuid *regs);
+
+/**
+ * cpu_cpuid_kept() - leaves that the view keeps, so that they cost no CPUID
+ * @i:	      which of the CPU_VIEW_HOST
+ * @leaf, @subleaf: receive EAX and ECX
+ *
+ * Those that answer the same on every processor of a computer and at any time: not 1,
+ * 4, 0BH, 0DH, 16H, 1AH or 1FH.
+ */
+void cpu_cpuid_kept(uint32_t i, uint32_t *leaf, uint32_t *subleaf);
 
 /* SDM, leaf 1: family and model with their extensions, from EAX */
 static inline uint32_t cpu_cpuid_family(uint32_t eax)

@@ -27,6 +27,7 @@ struct cpu_regs {
 struct cpu_as {
 	void *(*map)(void *ctx, uint64_t addr, uint32_t size, bool write);
 	void *ctx;
+	struct why *why; /* what a leaf refuses and why goes here; NULL: nobody asks */
 };
 
 /**
@@ -49,13 +50,18 @@ struct cpu_enclave_as {
 	 */
 	epc_slot_t (*slot)(void *ctx, uint64_t addr);
 	void *ctx;
+	struct why *why; /* as in struct cpu_as */
 };
 
 /**
- * cpu_enclu() - execute EREPORT or EGETKEY in enclave mode
- * @regs: RAX is the leaf, RBX, RCX, RDX linear addresses in the enclave
+ * cpu_enclu() - execute EREPORT, EGETKEY, EACCEPT, EMODPE or EACCEPTCOPY in enclave mode
+ * @regs: RAX is the leaf, RBX, RCX, RDX linear addresses in the enclave; on return
+ *	RAX is the SGX code (0 for success) where the leaf reports one
  *
- * Return: as the SDM's pseudo-code says; #GP(0) for other leaves.
+ * EDECCSSA is the logical processor's: see cpu/lp.h.
+ *
+ * Return: as the SDM's pseudo-code says; #GP(0) for other leaves, and for those that
+ * this package does not have.
  */
 struct cpu_result cpu_enclu(struct cpu_package *pkg, const struct cpu_enclave_as *encl,
 			    struct cpu_regs *regs) CPU_MUST_CHECK;

@@ -19,7 +19,7 @@
  * touched).
  *
  *	           EENTER, ERESUME: compare-and-swap
- *	   FREE  ------------------------------------>  tid
+ *	   FREE  ------------------------------------>  owner
  *	    ^  <------------------------------------     |
  *	    |       EEXIT, AEX, or the daemon when       |
  *	    |       the process has died
@@ -35,10 +35,41 @@ enum sgx_tcs_state {
 	/* any other value is an owner: lp_owner() of the thread inside */
 };
 
-/* tid: the thread's id as the daemon sees it; never 0 */
-static inline uint32_t lp_owner(uint32_t tid)
+/*
+ * An owner is a thread block of a client, and not a thread's number: that is one of a
+ * PID namespace, and means another thread, or none, in the daemon's.
+ *
+ *	31            15 14         2 1 0
+ *	| client number | block      |1 0|
+ */
+#define LP_OWNER_BLOCK_BITS 13
+#define LP_OWNER_BLOCKS	    (1u << LP_OWNER_BLOCK_BITS)
+#define LP_OWNER_CLIENTS    (1u << (30 - LP_OWNER_BLOCK_BITS))
+
+/**
+ * lp_owner() - state of a slot that a thread is inside by
+ * @client:	number that the daemon has given to the process, which no other living
+ *		one has; 1 to LP_OWNER_CLIENTS - 1
+ * @block:	number of the thread's block in the process, below LP_OWNER_BLOCKS
+ */
+static inline uint32_t lp_owner(uint32_t client, uint32_t block)
 {
-	return tid << 2 | 2;
+	return client << (LP_OWNER_BLOCK_BITS + 2) | block << 2 | 2;
+}
+
+static inline bool lp_is_owner(uint32_t state)
+{
+	return (state & 3) == 2;
+}
+
+static inline uint32_t lp_owner_client(uint32_t state)
+{
+	return state >> (LP_OWNER_BLOCK_BITS + 2);
+}
+
+static inline uint32_t lp_owner_block(uint32_t state)
+{
+	return state >> 2 & (LP_OWNER_BLOCKS - 1);
 }
 
 struct sgx_tcs_slot {
@@ -62,6 +93,10 @@ struct sgx_tcs_slot {
 };
 _Static_assert(sizeof(struct sgx_tcs_slot) == 128, "TCS slot size");
 
+/* What CPUID 12H says of the processor, as far as entries and exits depend on it. */
+#define LP_AEXNOTIFY (1u << 0) /* 12H.1 EAX[10] */
+#define LP_EDECCSSA  (1u << 1) /* 12H.0 EAX[11] */
+
 /* What a logical processor must know of the SECS; constant after EINIT. */
 struct lp_secs {
 	uint64_t base, size;
@@ -69,6 +104,8 @@ struct lp_secs {
 	uint64_t xfrm;
 	uint32_t ssaframesize; /* pages */
 	uint32_t miscselect;
+	uint32_t features; /* LP_*: of the processor */
+	uint32_t rsvd;
 	const uint64_t *epoch; /* changes: that of entries from now on; NULL: nobody tracks them */
 };
 
@@ -140,6 +177,7 @@ static inline uint64_t lp_outside_cr2(uint64_t address)
  * @regs:	outside registers: RAX leaf, RBX TCS, RCX AEP
  * @xcr0:	XCR0, which must hold XFRM
  * @owner:	lp_owner() of this thread
+ * @why:	the rule that refuses, see base/why.h; NULL: nobody asks
  *
  * Takes the slot (state FREE -> @owner) last; on any fault the slot is as before.
  * The SSA frame's pages are for the caller to probe after this; that the frame
@@ -153,8 +191,8 @@ static inline uint64_t lp_outside_cr2(uint64_t address)
  * enclave) or at the first SSA page outside ELRANGE, error code LP_PF_EPCM.
  */
 struct cpu_result lp_eenter_check(const struct lp_secs *secs, struct sgx_tcs_slot *tcs,
-				  const struct lp_gprs *regs, uint64_t xcr0,
-				  uint32_t owner) CPU_MUST_CHECK;
+				  const struct lp_gprs *regs, uint64_t xcr0, uint32_t owner,
+				  struct why *why) CPU_MUST_CHECK;
 
 /**
  * lp_eenter_undo() - give back a slot that lp_eenter_check() took
@@ -193,6 +231,7 @@ void lp_eenter(struct lp_state *lp, const struct lp_secs *secs, struct sgx_tcs_s
  *		those of EENTER
  * @regs:	in: outside; out: inside, from @gpr.  RFLAGS keeps IOPL, IF (but at
  *		IOPL 3) and the like from outside
+ * @why:	as in lp_eenter_check()
  *
  * The XSAVE image is the caller's to check before and to load after.
  *
@@ -201,8 +240,52 @@ void lp_eenter(struct lp_state *lp, const struct lp_secs *secs, struct sgx_tcs_s
  * gives the slot back with lp_eenter_undo().
  */
 struct cpu_result lp_eresume(struct lp_state *lp, const struct lp_secs *secs,
-			     struct sgx_tcs_slot *tcs, struct sgx_gprsgx *gpr,
-			     struct lp_gprs *regs) CPU_MUST_CHECK;
+			     struct sgx_tcs_slot *tcs, struct sgx_gprsgx *gpr, struct lp_gprs *regs,
+			     struct why *why) CPU_MUST_CHECK;
+
+/**
+ * lp_aexnotify() - is ERESUME to tell the enclave of the AEX, and not to resume it
+ * @gpr: GPRSGX of SSA[CSSA-1]; one byte of it is read, once
+ *
+ * Context: after lp_eenter_check() of ERESUME has taken the slot.
+ * Return: where TCS.FLAGS and GPRSGX both have AEXNOTIFY.  The caller goes on with
+ * lp_aexnotify_check(), probes SSA[CSSA] as it does for EENTER, and enters by
+ * lp_eenter() with that frame: at OENTRY, RAX the CSSA, which stays, and what was
+ * interrupted in the frame below.
+ */
+bool lp_aexnotify(const struct lp_secs *secs, const struct sgx_tcs_slot *tcs,
+		  const struct sgx_gprsgx *gpr) CPU_MUST_CHECK;
+
+/**
+ * lp_aexnotify_check() - the checks of ERESUME that are EENTER's where it notifies
+ * @why: as in lp_eenter_check()
+ *
+ * Context: as lp_aexnotify().  On a fault the caller gives the slot back.
+ * Return: CPU_DONE; #GP(0) where SSA[CSSA] is beyond the stack, or OENTRY or a base of
+ * FS and GS is wrong; #PF where the frame has a page outside ELRANGE.
+ */
+struct cpu_result lp_aexnotify_check(const struct lp_secs *secs, const struct sgx_tcs_slot *tcs,
+				     struct why *why) CPU_MUST_CHECK;
+
+/**
+ * lp_edeccssa_check() - the checks of ENCLU[EDECCSSA] from inside
+ * @why: as in lp_eenter_check()
+ *
+ * The pages of SSA[CSSA-1], which are the next AEX's, are for the caller to probe
+ * after this, as ERESUME's are.
+ *
+ * Return: CPU_DONE; #GP(0) where @lp is not in enclave mode, the processor does not
+ * have the leaf, or CSSA is 0; #PF where the frame has a page outside ELRANGE.
+ */
+struct cpu_result lp_edeccssa_check(const struct lp_state *lp, struct why *why) CPU_MUST_CHECK;
+
+/**
+ * lp_edeccssa() - pop the SSA stack; no register changes
+ *
+ * Context: after lp_edeccssa_check().  A signal in between is an AEX into the frame
+ * of before, and the leaf is executed again; one behind it is one into the other.
+ */
+void lp_edeccssa(struct lp_state *lp);
 
 /**
  * lp_eexit() - ENCLU[EEXIT] from inside
@@ -294,7 +377,7 @@ void lp_xsave_init_event(uint8_t *live, uint64_t xfrm, const struct lp_xsave_lay
  * @xfrm, one of the bytes 520-535 is set (XCOMP_BV with them: there is no
  * compacted format in an SSA), or MXCSR has a reserved bit.
  */
-bool lp_xsave_check(const uint8_t *ssa, uint64_t xfrm) CPU_MUST_CHECK;
+bool lp_xsave_check(const uint8_t *ssa, uint64_t xfrm, struct why *why) CPU_MUST_CHECK;
 
 /**
  * lp_xsave_from_ssa() - what ERESUME loads

@@ -14,6 +14,7 @@
 #define CPU_PACKAGE_H
 
 #include <cpu/cpuid.h>
+#include <cpu/model.h>
 #include <cpu/result.h>
 
 typedef uint32_t epc_slot_t;
@@ -22,31 +23,59 @@ typedef uint32_t epc_slot_t;
 #define CPU_EPC_SECTIONS_MAX 8
 
 /*
- * EPCM entry, 24 bytes.
+ * EPCM entry, 32 bytes.
  *
- *	         ECREATE/EADD/EPA/ELDU                 EBLOCK
+ *	         ECREATE/EADD/EPA/ELDU/EAUG            EBLOCK
  *	 invalid ------------------> valid,!blocked -------> valid,blocked
  *	  |  ^  ^-------EREMOVE------------'                  ^   |
  *	  |  '----------------EWB, EREMOVE--------------------+---'
  *	  '-------------------ELDB----------------------------'
  *
  * SECS and VA pages are never blocked: EWB takes them as they are.  All other
- * fields have meaning only while valid, blocked_epoch only while blocked.
+ * fields have meaning only while valid, blocked_epoch only while blocked,
+ * modified_epoch only while untracked.
+ *
+ * What SGX2 does to a child of an initialised enclave, and the enclave accepts:
+ *
+ *	 EAUG --> PENDING --EACCEPT, EACCEPTCOPY--> PT_REG
+ *
+ *	              ,--EMODPE--.
+ *	          PT_REG <-------'  --EMODPR--> PR --EACCEPT--> PT_REG
+ *	            |                           |
+ *	            '-------------EMODT---------'--> MODIFIED --EACCEPT--> PT_TCS, PT_TRIM
+ *	          PT_TCS ---------EMODT (PT_TRIM)------'
+ *
+ * PENDING pages are PT_REG with R and W; MODIFIED ones PT_TCS or PT_TRIM without
+ * permissions; PR is a PT_REG page's that is neither.
  */
 struct epcm_entry {
 	uint64_t address; /* EPCM.ENCLAVEADDRESS: linear, page-aligned */
 	epc_slot_t secs; /* EPCM.ENCLAVESECS: slot; NONE for SECS and VA */
 	int32_t lock; /* atomic: 0 free, -1 exclusive, n>0 shared */
+	int32_t modify_lock; /* atomic: -1 in EACCEPT(COPY), EMODPE, EMODPR, EMODT */
 	uint32_t blocked_epoch; /* low half of the enclave's epoch at EBLOCK */
-	uint8_t valid;
-	uint8_t blocked; /* atomic: EBLOCK holds the entry shared */
-	uint8_t pt : 5; /* enum sgx_pt */
-	uint8_t rwx : 3; /* SGX_SECINFO_RWX_BITS */
-	uint8_t pending : 1;
-	uint8_t modified : 1;
-	uint8_t pr : 1;
+	uint32_t modified_epoch; /* and at EMODPR or EMODT */
+	union {
+		struct {
+			uint8_t valid;
+			uint8_t blocked; /* atomic: EBLOCK holds the entry shared */
+			union {
+				struct {
+					uint8_t pt : 5; /* enum sgx_pt */
+					uint8_t rwx : 3; /* SGX_SECINFO_RWX_BITS */
+					uint8_t pending : 1;
+					uint8_t modified : 1;
+					uint8_t pr : 1;
+					/* older translations allow more, until tracked */
+					uint8_t untracked : 1;
+				};
+				uint16_t attributes; /* all of these: atomic */
+			};
+		};
+		uint32_t state; /* and VALID and BLOCKED: atomic to read */
+	};
 };
-_Static_assert(sizeof(struct epcm_entry) == 24, "EPCM entry size");
+_Static_assert(sizeof(struct epcm_entry) == 32, "EPCM entry size");
 
 /* A run of EPC, as CPUID 12H sub-leaf 2+ lists it. */
 struct epc_section {
@@ -101,7 +130,8 @@ struct cpu_config {
 	uint32_t miscselect; /* CPUID 12H.0 EBX */
 	uint8_t max_size_32; /* log2 of the largest enclave, 32-bit */
 	uint8_t max_size_64; /* and 64-bit: CPUID 12H.0 EDX */
-	uint8_t sgx2; /* CPUID 12H.0 EAX[1]; 0 until SGX2 lands */
+	uint8_t sgx2; /* CPUID 12H.0 EAX[1]; 0 until kernel/ and agent/ have it too */
+	uint8_t edeccssa; /* CPUID 12H.0 EAX[11]; as sgx2.  AEX-Notify is one of attributes */
 	uint8_t oversub; /* CPUID 12H.0 EAX[6]: ETRACKC, ELDBC, ELDUC */
 	uint8_t flc; /* CPUID 7.ECX[30] */
 	/*
@@ -179,9 +209,28 @@ void cpu_epc_lose(struct cpu_package *pkg, epc_slot_t slot);
  */
 void cpu_power_loss(struct cpu_package *pkg, const uint8_t *random);
 
+/**
+ * cpu_lock_launch() - firmware that lets no system choose who may launch enclaves
+ * @hash: SHA-256 of the one signer's modulus, for IA32_SGXLEPUBKEYHASH0-3; NULL: Intel's stays
+ *
+ * IA32_FEATURE_CONTROL is locked without SGX_LC; CPUID says what the processor has, as before.
+ * Context: before the package is used.
+ * Return: false where the processor has no such MSRs to write @hash to.
+ */
+bool cpu_lock_launch(struct cpu_package *pkg, const uint8_t *hash);
+
 /* The kernel-linear address of a slot, and back (EPC_SLOT_NONE: not EPC). */
 uint64_t cpu_epc_addr(const struct cpu_package *pkg, epc_slot_t slot);
 epc_slot_t cpu_epc_slot(const struct cpu_package *pkg, uint64_t addr);
+
+/**
+ * cpu_ssa_size() - what an SSA frame takes
+ * @xfrm: SECS.ATTRIBUTES.XFRM
+ * @miscselect: SECS.MISCSELECT
+ *
+ * Return: bytes: XSAVE image in standard format, GPRSGX, MISC region.
+ */
+uint64_t cpu_ssa_size(const struct cpu_config *config, uint64_t xfrm, uint32_t miscselect);
 
 /**
  * cpu_rdmsr() - read an SGX MSR
@@ -216,13 +265,13 @@ void cpu_cpuid_sgx(const struct cpu_package *pkg, uint32_t leaf, uint32_t sublea
  * cpu_cpuid_view_init() - what CPUID answers on this package
  * @pkg:	after cpu_package_init()
  * @host:	the processor that runs it: CPUID as it is
- * @intel:	show another maker's processor as one of Intel's
- * @tsc_khz:	frequency of its time stamp counter; 0: not known
+ * @model:	which processor it shows; the package's configuration is the model's already
+ * @tsc_khz:	frequency of its time stamp counter; 0: not known, or it is not constant
  *
  * Nothing in it changes while the package is there.
  */
 void cpu_cpuid_view_init(struct cpu_cpuid_view *view, const struct cpu_package *pkg,
-			 cpu_cpuid_native *host, bool intel, uint32_t tsc_khz);
+			 cpu_cpuid_native *host, const struct cpu_model *model, uint32_t tsc_khz);
 
 /**
  * cpu_check_invariants() - assert what must hold between two leaves

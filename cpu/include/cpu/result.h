@@ -7,6 +7,7 @@
 #ifndef CPU_RESULT_H
 #define CPU_RESULT_H
 
+#include <base/why.h>
 #include <sgx/arch.h>
 #include <sgx/leaf.h>
 #include <stdbool.h>
@@ -44,6 +45,14 @@ static inline struct cpu_result cpu_gp(void)
 	return (struct cpu_result){.kind = CPU_FAULT, .vector = SGX_VEC_GP};
 }
 
+/* #GP(0), and why where somebody asks: see base/why.h */
+static inline struct cpu_result cpu_gp_why(struct why *why, enum why_rule rule, uint64_t found,
+					   uint64_t wanted)
+{
+	why_note(why, rule, found, wanted);
+	return cpu_gp();
+}
+
 static inline struct cpu_result cpu_ud(void)
 {
 	return (struct cpu_result){.kind = CPU_FAULT, .vector = SGX_VEC_UD};
@@ -54,6 +63,13 @@ static inline struct cpu_result cpu_pf(uint64_t addr, uint32_t error_code)
 {
 	return (struct cpu_result){
 		.kind = CPU_FAULT, .vector = SGX_VEC_PF, .code = error_code, .addr = addr};
+}
+
+static inline struct cpu_result cpu_pf_why(struct why *why, enum why_rule rule, uint64_t found,
+					   uint64_t wanted, uint64_t addr, uint32_t error_code)
+{
+	why_note(why, rule, found, wanted);
+	return cpu_pf(addr, error_code);
 }
 
 /* Not one of SGX's: the model itself found that it is broken (debug_checks). */

@@ -39,5 +39,18 @@ void cpu_sigstruct_init(struct sgx_sigstruct_arch *sig);
  */
 int cpu_sigstruct_sign(struct sgx_sigstruct_arch *sig, const void *pem, size_t pem_size,
 		       const char **why) __attribute__((warn_unused_result));
+/*
+ * Signing in two steps, with a key that is elsewhere.  The message is what RSA with PKCS#1 1.5
+ * and SHA-256 signs: header to rsvd1 and miscselect to isvsvn.
+ */
+#define CPU_SIGSTRUCT_MESSAGE_SIZE (SGX_SIGSTRUCT_SIGNED1_SIZE + SGX_SIGSTRUCT_SIGNED2_SIZE)
+void cpu_sigstruct_message(const struct sgx_sigstruct_arch *sig,
+			   uint8_t message[CPU_SIGSTRUCT_MESSAGE_SIZE]);
+/* All of a SIGSTRUCT but the key's fields, which are 0, and EXPONENT, which is 3 */
+void cpu_sigstruct_from_message(struct sgx_sigstruct_arch *sig,
+				const uint8_t message[CPU_SIGSTRUCT_MESSAGE_SIZE]);
+/* Set Q1 and Q2 by MODULUS and SIGNATURE.  Return: what cpu_sigstruct_verify() then says. */
+enum cpu_sigstruct_check cpu_sigstruct_complete(struct sgx_sigstruct_arch *sig)
+	__attribute__((warn_unused_result));
 
 #endif

@@ -7,10 +7,12 @@
 #ifndef INJECT_CPUID_H
 #define INJECT_CPUID_H
 
+#include <proto/cpuid.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/stat.h>
+#include <sys/types.h>
 
 /**
  * inject_cpuid_scan() - the file offsets of CPUID instructions in an ELF file
@@ -30,21 +32,61 @@ long inject_cpuid_scan(const uint8_t *image, size_t size, uint64_t *offsets, siz
  */
 int inject_cpuid_can_fault(void);
 
-/**
- * inject_cpuid_file() - the same of a file, from the cache where it is there
- * @fd:		open for reading
- * @st:		of it; a regular file
- * @library:	processes map it, so that the next ones are told of it at their exec
- * @ret_offsets: receives ascending file offsets, to be freed; NULL where there
- *		are none
- *
- * The answer for what is no ELF file, or too large, is 0.
- * Context: any thread.  Return: how many, or -ENOMEM, or -EIO.
+/*
+ * Whose processes are told what was found in a file: those of the user who could read it
+ * then, and said what is in it.
  */
-long inject_cpuid_file(int fd, const struct stat *st, bool library, uint32_t **ret_offsets);
+#define INJECT_OWNER_NONE     UINT32_MAX /* nobody's: it is not kept */
+#define INJECT_CPUID_FILE_MAX (512ull << 20) /* larger files are not looked at */
 
 /**
- * inject_cpuid_leave() - a library whose CPUID instructions are left as they are
+ * inject_cpuid_owner() - the user whose processes are told what is found for this one
+ * @proc: process, as /proc numbers it
+ *
+ * Return: the uid; INJECT_OWNER_NONE where its real, effective, saved and file system uid
+ * are not the same, or stand for any that has no number here (overflowuid).
+ */
+uint32_t inject_cpuid_owner(pid_t proc);
+
+/**
+ * inject_cpuid_cached() - what was found in a file
+ * @id:		file
+ * @owner:	whose process asks
+ * @ret_offsets: receives ascending file offsets, to be freed; NULL where there
+ *		are none
+ * @ret_names:	receives PROTO_NAMES_* of what is in the file
+ *
+ * Processes map it, so that the next ones of the owner are told of it at their exec.
+ * Context: any thread.  Return: how many, -ENOENT: not known, or -ENOMEM.
+ */
+long inject_cpuid_cached(const struct proto_file_id *id, uint32_t owner, uint32_t **ret_offsets,
+			 uint32_t *ret_names);
+
+/**
+ * inject_cpuid_image() - find them in a file's bytes, and remember it
+ * @image:	all of it; does not change
+ * @id:		file, with its size
+ *
+ * The rest and the return are as for inject_cpuid_cached(); what is no ELF file has none.
+ */
+long inject_cpuid_image(const uint8_t *image, const struct proto_file_id *id, uint32_t owner,
+			uint32_t **ret_offsets, uint32_t *ret_names);
+
+/**
+ * inject_cpuid_of_program(), inject_cpuid_program_image() - the same of a file that is executed
+ *
+ * Of such a file none but the processes that execute it are told at their exec.
+ */
+long inject_cpuid_of_program(const struct proto_file_id *id, uint32_t owner, uint32_t **ret_offsets,
+			     uint32_t *ret_names);
+long inject_cpuid_program_image(const uint8_t *image, const struct proto_file_id *id,
+				uint32_t owner, uint32_t **ret_offsets, uint32_t *ret_names);
+
+/* What stat(2) says of a file, as it is remembered */
+struct proto_file_id inject_cpuid_file_id(const struct stat *st);
+
+/**
+ * inject_cpuid_leave() - a library whose CPUID instructions are left as they are, for all
  * @path: of it
  *
  * Context: any thread.

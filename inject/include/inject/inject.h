@@ -7,6 +7,7 @@
 #ifndef INJECT_INJECT_H
 #define INJECT_INJECT_H
 
+#include <proto/agent.h>
 #include <proto/msg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -17,16 +18,25 @@ struct inject_target {
 	pid_t tid; /* thread, as the caller's namespace numbers it */
 	pid_t proc; /* its process, as /proc does */
 	bool same_ns; /* the process itself has the caller's numbers */
+	int pidfd; /* of its process */
+	int err; /* its standard error, -1: none; inject_seize() to inject_follow() */
 };
 
 /**
  * inject_seize() - attach to the thread that is about to exec
  * @t: stopped in nothing in particular
  *
- * Context: the calling thread becomes the tracer.
+ * Context: the calling thread becomes the tracer.  If that ends, the tracee is killed:
+ * between its exec and its injection it would run without the agent.
  * Return: 0, or -errno (-EPERM: a foreign tracer, Yama or a set-uid process).
  */
-int inject_seize(const struct inject_target *t);
+int inject_seize(struct inject_target *t);
+
+/**
+ * inject_release() - let go of what inject_seize() has attached to by mistake
+ * @t: as for inject_seize(); runs on as if nothing had been
+ */
+void inject_release(struct inject_target *t);
 
 /**
  * inject_follow() - wait for the exec and inject
@@ -56,5 +66,13 @@ int inject_follow(const struct inject_target *t, const struct proto_exec *exec,
  * its stderr, or has died.
  */
 int inject_traced(pid_t pid, const struct proto_exec *exec);
+
+/**
+ * inject_files() - what files look like, for the agents of all later execs
+ * @files: copied
+ *
+ * Context: before the first exec.
+ */
+void inject_files(const struct proto_files *files);
 
 #endif

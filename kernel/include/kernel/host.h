@@ -35,15 +35,21 @@ struct sgx_host_ops {
 	int (*copy_to_user)(struct sgx_call *call, uint64_t uaddr, const void *src, size_t size);
 	/*
 	 * The source page of EADD.  *page is 4096 bytes that may change while
-	 * they are read.  Return: 0; -EFAULT where no mapping covers uaddr or
-	 * its page cannot be read; -EACCES where the mapping may not be
-	 * executed from (Linux: !VM_MAYEXEC).
+	 * they are read.  Return: 0; -EACCES where the first mapping that ends
+	 * above uaddr, also one that begins above it, may not be executed from
+	 * (Linux: find_vma(), !VM_MAYEXEC); -EFAULT where there is none, or it does
+	 * not cover uaddr, or the page cannot be read.
 	 */
 	int (*source_page)(struct sgx_call *call, uint64_t uaddr, const void **page);
 	/* A signal is pending for the caller's thread: stop between pages. */
 	bool (*signal_pending)(struct sgx_call *call);
 	/* Is fd of the caller an open /dev/sgx_provision? */
 	bool (*is_provision_fd)(struct sgx_call *call, int fd);
+	/*
+	 * Where an ioctl notes which rule it is refused by, see base/why.h; or NULL.
+	 * May itself be NULL: nobody ever asks.
+	 */
+	struct why *(*why)(struct sgx_call *call);
 
 	/*
 	 * Memory of one enclave.  encl_memory: ECREATE succeeded, ELRANGE is

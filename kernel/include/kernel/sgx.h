@@ -34,8 +34,15 @@ void sgx_exit(struct sgx_subsystem *sgx);
 
 /* --- enclaves ---------------------------------------------------------------- */
 
+/*
+ * Generations of the interface.  A descriptor may speak upstream's and that of the
+ * patch series before it: the ioctl that adds the first page says which one it is.
+ */
+#define SGX_INTERFACE_UPSTREAM (1u << 0) /* Linux since 5.11 */
+#define SGX_INTERFACE_V22      (1u << 1) /* the patch series v20 to v22 */
+
 /* open("/dev/sgx_enclave"): Return: a new enclave with one reference, NULL: -ENOMEM */
-struct sgx_encl *sgx_open(struct sgx_subsystem *sgx, void *host_encl);
+struct sgx_encl *sgx_open(struct sgx_subsystem *sgx, void *host_encl, uint32_t interfaces);
 /* The last descriptor and the last mapping in every process are gone. */
 void sgx_release(struct sgx_encl *encl);
 /* What was given to sgx_open() */
@@ -61,19 +68,27 @@ long sgx_ioctl(struct sgx_call *call, struct sgx_encl *encl, unsigned int cmd, u
  * The same, taken apart for a host that brings the source pages in several
  * pieces: sgx_ioctl() = begin (0 or -EBUSY), run, end.
  */
-int sgx_ioctl_begin(struct sgx_encl *encl);
+int sgx_ioctl_begin(struct sgx_encl *encl, struct why *why);
 long sgx_ioctl_run(struct sgx_call *call, struct sgx_encl *encl, unsigned int cmd, uint64_t arg);
 void sgx_ioctl_end(struct sgx_encl *encl);
+
+/*
+ * For a host that says "done" to an ADD_PAGES before it runs it: EPC pages set
+ * aside, so that it cannot fail for want of one.  See kernel/reserve.c.
+ */
+uint32_t sgx_encl_reserve(struct sgx_encl *encl, uint32_t pages);
+void sgx_encl_unreserve(struct sgx_encl *encl);
 
 /**
  * sgx_may_map() - mmap and mprotect on an enclave's range
  * @prot: PROT_* bits
  * @read_implies_exec: the process' personality has READ_IMPLIES_EXEC
+ * @why: the rule that refuses, see base/why.h; NULL: nobody asks
  *
  * Return: 0, or -EACCES.  Before CREATE everything is allowed.
  */
 int sgx_may_map(struct sgx_encl *encl, uint64_t start, uint64_t end, unsigned int prot,
-		bool read_implies_exec);
+		bool read_implies_exec, struct why *why);
 
 enum sgx_fault_verdict {
 	SGX_FAULT_RETRY, /* granted, or the world changed: run the access again */
@@ -88,6 +103,7 @@ struct sgx_fault {
 	uint32_t vm_prot; /* in: PROT_* of the mapping at addr */
 	bool enclave_mode; /* in: the access was made inside this enclave */
 	bool tcs; /* in: the access is EENTER's or ERESUME's to its TCS */
+	struct why *why; /* in: where it is noted what refuses; NULL: nobody asks */
 };
 
 /**
@@ -100,13 +116,15 @@ enum sgx_fault_verdict sgx_fault(struct sgx_mm *mm, struct sgx_encl *encl, struc
 
 /* ENCLU[EREPORT] and [EGETKEY] on behalf of a thread in the enclave. */
 struct cpu_regs;
-struct cpu_result sgx_enclu(struct sgx_encl *encl, struct cpu_regs *regs);
+struct cpu_result sgx_enclu(struct sgx_encl *encl, struct cpu_regs *regs, struct why *why);
 
 /*
- * ptrace access to enclave memory, 8 bytes at an 8-byte aligned address.
- * Return: 0; -EFAULT where not a debug enclave or no such page; -EIO.
+ * ptrace access to enclave memory, 8 bytes at an 8-byte aligned address; vm_prot: PROT_*
+ * of the mapping there.
+ * Return: 0; -EFAULT where not a debug enclave or no such page, also where its maximum is
+ * less than vm_prot; -ENOMEM: it cannot be loaded; -EIO.
  */
-int sgx_access(struct sgx_encl *encl, uint64_t addr, uint64_t *data, bool write);
+int sgx_access(struct sgx_encl *encl, uint64_t addr, uint32_t vm_prot, uint64_t *data, bool write);
 
 /* --- what befalls a machine --------------------------------------------------- */
 
@@ -138,6 +156,7 @@ void sgx_encl_info(struct sgx_encl *encl, struct sgx_encl_info *info);
 
 struct sgx_epc_info {
 	uint64_t total, free, secs, va, reg, tcs, leaked, poisoned; /* pages */
+	uint64_t reserved; /* of the free ones: see sgx_encl_reserve() */
 	uint64_t enclaves; /* open, created or not */
 	/* Oversubscription: of the children, by where they are */
 	uint64_t mapped, parked, evicted;

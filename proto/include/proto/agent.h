@@ -32,20 +32,32 @@
 #define PROTO_AGENT_PARAMS_SIZE 0x20000
 #define PROTO_AGENT_KNOWN	0x290000
 #define PROTO_AGENT_CHANNEL	0x400000
-#define PROTO_AGENT_MACHINE	0x700000
-#define PROTO_AGENT_BLOCKS	0x800000
+#define PROTO_AGENT_CHANNEL_MAX 0x1000000
+#define PROTO_AGENT_MACHINE	0x1400000
+#define PROTO_AGENT_BLOCKS	0x1800000
 #define PROTO_AGENT_BLOCK_SIZE	0x10000
 #define PROTO_AGENT_BLOCK_COUNT 0x2000
 #define PROTO_AGENT_SIZE	(PROTO_AGENT_BLOCKS + PROTO_AGENT_BLOCK_SIZE * PROTO_AGENT_BLOCK_COUNT)
+
+/* In a thread block: a guard page, the signal stack, struct agent_thread */
+#define PROTO_AGENT_BLOCK_STACK	 0x1000
+#define PROTO_AGENT_BLOCK_THREAD 0xe000
+
+/*
+ * How a block is mapped.  The kernel counts what grows down as stack, which
+ * RLIMIT_DATA does not limit; strict overcommit counts it when a thread takes it and
+ * it becomes writable.  What could grow is a guard page, which nobody can access.
+ */
+#define PROTO_AGENT_BLOCK_MAP \
+	(MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_GROWSDOWN | MAP_STACK)
 
 /* In the head page: offsets of what others jump to, or know by address */
 #define PROTO_AGENT_HDR_OFF	0x000 /* struct proto_agent_header */
 #define PROTO_AGENT_SYSCALL_OFF 0x040 /* a bare "syscall; int3" for inject/ */
 #define PROTO_AGENT_ENTER_OFF	0x080 /* EENTER by plain jump, for the vDSO */
 #define PROTO_AGENT_OWN_SIZE	0x7c0 /* below: the agent's own calls; above: the program's */
-#define PROTO_AGENT_CLONE_OFF	0x800 /* clone slots: "syscall; hlt; nop" */
-#define PROTO_AGENT_CLONE_SIZE	4
-#define PROTO_AGENT_CLONE_COUNT 256
+#define PROTO_AGENT_CLONE_OFF	0x780 /* where clone, fork and vfork are made */
+#define PROTO_AGENT_CLONE_SIZE	0x80
 
 /* Descriptor numbers, counted down from the command socket's */
 #define PROTO_FD_COMMAND(base) (base)
@@ -76,7 +88,7 @@ struct proto_agent_debug {
 	uint32_t size; /* of this structure; it grows at its end */
 	uint32_t text_end; /* the agent's code lies below this */
 	uint32_t fd_base; /* i32: number of the command socket */
-	uint32_t block_high; /* u32: blocks below this were used once */
+	uint32_t block_high; /* u32: blocks below this are there */
 	uint32_t encl_count; /* u32 */
 	uint32_t encl; /* the enclaves, encl_size bytes each */
 	uint32_t encl_size;
@@ -90,6 +102,7 @@ struct proto_agent_debug {
 	uint32_t thread_outside_rsp; /* u64 */
 	uint32_t thread_outside_rbp; /* u64 */
 	uint32_t thread_outside_fs; /* u64: FS base, in enclave mode alone */
+	uint32_t exec_next; /* u32: PROTO_EXEC_* that the next exec asks for, too */
 };
 
 /* How system calls inside enclaves are stopped (agent/entry/guard.c) */
@@ -106,12 +119,35 @@ enum proto_guard {
 
 /* A system call that the start makes first, on no stack */
 struct proto_start_call {
-	uint64_t nr, a, b, c;
+	uint64_t nr, arg[6];
 };
-#define PROTO_START_CALLS 8
+#define PROTO_START_CALLS 12
+
+/* What a process must know of files; the same for all of a machine */
+struct proto_files {
+	uint64_t cpuinfo_ino; /* of cpuinfo on every mount of proc; 0: not known */
+	uint64_t node_ino; /* of node 0's folder on every mount of sysfs; 0: there is none */
+	uint64_t memfd_dev; /* st_dev of every memfd of this kernel */
+	int64_t time_sec; /* of the device files: the machine's start */
+	uint32_t time_nsec;
+	uint32_t device_mode; /* permission bits of the device files */
+	uint32_t device_gid;
+	uint32_t flags; /* PROTO_FILES_* */
+	uint32_t provision_mode; /* the same of /dev/sgx_provision */
+	uint32_t provision_gid;
+	uint32_t devices; /* PROTO_DEVICES_*: the device files that there are */
+	uint32_t rsvd;
+};
+#define PROTO_FILES_NOEXEC	 (1u << 0) /* /dev as if mounted noexec */
+#define PROTO_FILES_NO_PROVISION (1u << 1) /* nobody opens /dev/sgx_provision, not even root */
+#define PROTO_FILES_LOCKED	 (1u << 2) /* launch control is: there are no device files */
+#define PROTO_DEVICES_LINUX	 (1u << 0) /* /dev/sgx_enclave, /dev/sgx_provision */
+#define PROTO_DEVICES_SGX	 (1u << 1) /* /dev/sgx/: links to these, or without them devices */
 
 struct proto_agent_params {
 	struct proto_start_call call[PROTO_START_CALLS]; /* nr 0 ends; protections */
+	int64_t status; /* out: 0, or -errno of what failed */
+	uint64_t status_what; /* out: number of the system call that failed */
 	uint64_t kernel_vdso; /* AT_SYSINFO_EHDR as the kernel gave it */
 	uint64_t xcr0;
 	uint32_t xsave_offset[64]; /* CPUID 0DH: components of XCR0, standard format */
@@ -132,10 +168,12 @@ struct proto_agent_params {
 	uint64_t auxv[64];
 	uint64_t filter[PROTO_PARAM_FILTER_MAX]; /* struct sock_filter each */
 	uint32_t daemon_pid; /* the injector's */
-	uint32_t rsvd;
+	uint32_t said; /* as in struct proto_exec */
+	uint32_t
+		names; /* PROTO_NAMES_*: of the executable, SGX also of arguments and environment */
+	uint32_t program_known; /* the first of the known files is the executable */
 	uint8_t cpuid_view[PROTO_PARAM_VIEW_SIZE]; /* struct cpu_cpuid_view of the machine */
-	int64_t status; /* out: 0, or -errno of what failed */
-	uint64_t status_what; /* out: enum agent_start_step */
+	struct proto_files files;
 };
 _Static_assert(sizeof(struct proto_agent_params) <= PROTO_AGENT_KNOWN - PROTO_AGENT_PARAMS,
 	       "params size");

@@ -14,21 +14,30 @@
  * The daemon believes nothing it reads here: it copies the request once, and
  * checks the copy.  Slots of a dead process die with the block.
  *
- * Version history: 1 first.
+ * A client is given an enclave by OPEN, or by showing what only who has it can have: to
+ * LOOKUP and INHERIT.  All calls that name one which their client was not given answer
+ * as if it were not there.
+ *
+ * Version history: 1 first; 2 streams, and why something was refused; 3 enclaves are
+ * shown before they are used.
  */
 #ifndef PROTO_CHANNEL_H
 #define PROTO_CHANNEL_H
 
+#include <base/why.h>
+#include <proto/version.h>
 #include <sgx/arch.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define PROTO_MAGIC	 0x78677773u /* "swgx", little-endian */
-#define PROTO_VERSION	 1u
+#define PROTO_MAGIC	   0x78677773u /* "swgx", little-endian */
 
-#define PROTO_SLOTS	 32u
-#define PROTO_BULKS	 2u
-#define PROTO_BULK_PAGES 64u /* pages of source data in a bulk area */
+#define PROTO_SLOTS	   32u
+#define PROTO_SCANS	   8u /* that a client has under way at once */
+#define PROTO_BULKS	   4u
+#define PROTO_BULK_PAGES   64u /* pages of source data in a bulk area */
+#define PROTO_STREAMS	   2u
+#define PROTO_STREAM_PAGES 1024u /* pages of source data in a stream's ring; a power of two */
 
 enum proto_slot_state {
 	PROTO_FREE = 0,
@@ -47,14 +56,35 @@ enum proto_slot_state {
 enum proto_op {
 	PROTO_OP_NOP = 0, /* answer 0; for tests and benches */
 	PROTO_OP_OPEN, /* a0: enum proto_dev, a1: O_* flags -> ret; descriptor by socket */
-	PROTO_OP_LOOKUP, /* a0: dev, a1: ino of a descriptor -> enclave id or -ENOTTY; r0 = enum proto_dev */
+	/*
+	 * a0: dev, a1: ino of a descriptor -> ino or -ENOTTY; r0 = enum proto_dev.  An enclave is
+	 * given to who holds a write lock (F_OFD_SETLK) on the byte channel.shown_at of its file
+	 * meanwhile.
+	 */
+	PROTO_OP_LOOKUP,
 	PROTO_OP_ATTACH, /* encl -> data: struct proto_encl_view; TCS table descriptor by socket */
 	PROTO_OP_IOCTL, /* encl, a0: cmd, a1: arg uaddr, a2: PROTO_IOCTL_* flags; data: see below */
 	PROTO_OP_MAP, /* encl, a0: addr, a1: length, a2: prot, a3: PROTO_MAP_* -> 0 or -errno */
 	PROTO_OP_UNMAP, /* encl, a0: addr, a1: length, a2: PROTO_UNMAP_*; r0: pages still mapped here */
 	PROTO_OP_FAULT, /* encl, a0: addr, a1: error code, a2: PROTO_FAULT_*, a3: PROT_* of the VMA */
 	PROTO_OP_ENCLU, /* encl, a0..a3: RAX, RBX, RCX, RDX; r0: RAX, r1: RBX, see below */
-	PROTO_OP_CPUID_SCAN, /* a0: dev, a1: ino, a2: fd number in the process, a3: file offset << 32 | length -> data: u32 offsets */
+	/*
+	 * Where CPUID instructions are in a file that is being mapped.  data: struct
+	 * proto_file_id; a1: file offset << 32 | length; a0: 0 at first.  Answer: ret, how
+	 * many; data: u32, relative to the offset, ascending; r0: PROTO_NAMES_*.
+	 * Where the daemon does not know the file, r1 is the number of a scan instead, and
+	 * one descriptor comes, of a memfd of the file's size.  The agent reads its own file
+	 * into that, through mappings which it takes away again, and asks anew with a0 = r1:
+	 * also where it could not, which ends the scan.  -EBUSY: PROTO_SCANS are under way,
+	 * or the memfd is mapped for writing still; -ENODATA: it has not been filled.
+	 */
+	PROTO_OP_CPUID_SCAN,
+	/*
+	 * a0: addr, a1: length, a2: prot, a3: PROTO_MAP_RIE or 0: mprotect() of all that
+	 * this process maps of enclaves there, in order -> 0 or -errno; r0: where it ended
+	 */
+	PROTO_OP_PROTECT,
+	PROTO_OP_INHERIT, /* encl, a0, a1: key of struct proto_encl_view, by a fork child -> 0, -ENOTTY */
 	PROTO_OP_COUNT,
 };
 
@@ -99,6 +129,9 @@ enum proto_dev {
  * The enclave's one ioctl place is taken by FIRST and given back by the daemon
  * after a piece that has LAST or SIGNAL, answers an error, or added less than it
  * brought; also when the process dies.  Other ioctls send FIRST | LAST.
+ *
+ * a3 of an ADD_PAGES of one page: number + 1 of the stream that is to take the
+ * calls that follow it, 0: none.  r1 = 1: it is open, see struct proto_stream.
  */
 #define PROTO_IOCTL_FIRST	 (1u << 0) /* takes the enclave's one ioctl place, or EBUSY */
 #define PROTO_IOCTL_LAST	 (1u << 1) /* gives it back (also done on any error) */
@@ -110,10 +143,8 @@ enum proto_dev {
 #define PROTO_SLOT_TELLS_WAIT (1u << 0) /* see PROTO_WAITED */
 
 /* PROTO_OP_MAP flags */
-#define PROTO_MAP_MPROTECT  (1u << 0) /* mprotect: the range is mapped already */
-#define PROTO_MAP_CHECK	    (1u << 1) /* only ask, record nothing */
 #define PROTO_MAP_RIE	    (1u << 2) /* personality has READ_IMPLIES_EXEC */
-#define PROTO_MAP_INHERITED (1u << 3) /* by fork: it is there, nothing is checked */
+#define PROTO_MAP_INHERITED (1u << 3) /* by fork, by mremap: it is there, nothing is checked */
 
 /* PROTO_OP_UNMAP flags */
 #define PROTO_UNMAP_ASK (1u << 0) /* nothing goes, the pages are counted */
@@ -151,7 +182,38 @@ struct proto_encl_view {
 	uint32_t ssaframesize, miscselect;
 	uint32_t initialized;
 	uint32_t rsvd;
+	uint64_t key[2]; /* the enclave's, for PROTO_OP_INHERIT by children to come; a secret */
 };
+
+/*
+ * A stream: ADD_PAGES of one page each on one enclave, every one at the page after
+ * the last, with the same SECINFO and flags.  Loaders build whole enclaves so.  The
+ * daemon opens it in the answer to such a call (PROTO_OP_IOCTL, a3); it then knows
+ * that the next calls of the kind cannot fail: the pages from there on are absent,
+ * EPC pages are set aside for them, and whoever else wants to do or see something
+ * of the enclave makes the daemon take in first what has been posted.  So the call
+ * is over for the agent when the page is posted.
+ *
+ *	 closed --answer, r1 = 1--> open --daemon: tail |= CLOSED--> closed
+ *	                            agent: copies the page to ring[tail % PAGES],
+ *	                            then CAS tail -> tail + 1, while tail < limit
+ *
+ * A page counts from the moment of that CAS, which fails where the daemon has closed
+ * the stream meanwhile: nobody waits for an agent that is about to post.  The agent
+ * wakes a daemon that sleeps once PROTO_STREAM_WAKE pages wait; fewer may wait until
+ * somebody asks.  Where limit is reached the call goes by a slot, which brings a new
+ * limit.  The counts go on from one opening to the next.
+ */
+struct proto_stream {
+	uint64_t tail; /* agent: pages posted, since the channel was made; daemon: CLOSED */
+	uint64_t limit; /* daemon: tail may grow up to this */
+	uint64_t head; /* daemon: pages taken out; a hint for the agent, when to wake */
+	uint32_t cpu; /* agent: as in a slot */
+	uint32_t rsvd[9];
+};
+#define PROTO_STREAM_CLOSED (1ull << 63) /* in tail */
+#define PROTO_STREAM_WAKE   16u
+_Static_assert(sizeof(struct proto_stream) == 64, "a cache line");
 
 #define PROTO_DATA_SIZE 6144u
 
@@ -177,7 +239,7 @@ struct proto_slot {
 	uint64_t writeback_uaddr;
 	uint32_t cpu; /* request: CPU of the agent's thread + 1; 0 unknown; a hint */
 	uint32_t rsvd0;
-	uint64_t rsvd[3];
+	struct why why; /* answer: the rule that refused; WHY_NOTHING: none did */
 	uint8_t data[PROTO_DATA_SIZE]; /* both ways */
 } __attribute__((aligned(64)));
 
@@ -198,13 +260,19 @@ struct proto_channel {
 	uint32_t bulk_owner[PROTO_BULKS]; /* agent: slot number + 1, 0 free; CAS */
 	uint32_t daemon_cpu; /* daemon: CPU of its thread + 1; 0 unknown; a hint */
 #define PROTO_CPU_MOVING ~0u /* it is about to have another: worth a wait */
-	uint32_t rsvd[15];
+	uint32_t rsvd0;
+	uint64_t
+		shown_at; /* daemon, once: byte that is locked in what is shown, see PROTO_OP_LOOKUP */
+	uint32_t rsvd[10];
+	struct proto_stream stream[PROTO_STREAMS];
 	struct proto_slot slot[PROTO_SLOTS];
 };
 
-#define PROTO_BULK_OFFSET  (256u << 10) /* of bulk area 0 in the file */
-#define PROTO_BULK_SIZE	   (PROTO_BULK_PAGES * SGX_PAGE_SIZE)
-#define PROTO_CHANNEL_SIZE (PROTO_BULK_OFFSET + PROTO_BULKS * PROTO_BULK_SIZE)
+#define PROTO_BULK_OFFSET   (256u << 10) /* of bulk area 0 in the file */
+#define PROTO_BULK_SIZE	    (PROTO_BULK_PAGES * SGX_PAGE_SIZE)
+#define PROTO_STREAM_OFFSET (PROTO_BULK_OFFSET + PROTO_BULKS * PROTO_BULK_SIZE)
+#define PROTO_STREAM_SIZE   (PROTO_STREAM_PAGES * SGX_PAGE_SIZE)
+#define PROTO_CHANNEL_SIZE  (PROTO_STREAM_OFFSET + PROTO_STREAMS * PROTO_STREAM_SIZE)
 
 _Static_assert(sizeof(struct proto_channel) <= PROTO_BULK_OFFSET, "channel header size");
 _Static_assert(offsetof(struct proto_slot, data) % 8 == 0, "slot data alignment");

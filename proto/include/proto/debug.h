@@ -2,7 +2,8 @@
 /*
  * What a debugger asks of a machine: enclave memory of a process, as ptrace has it
  * on Linux (EDBGRD and EDBGWR, for debug enclaves).  Over the private socket of a
- * PROTO_MSG_DEBUG, one question at a time.
+ * PROTO_MSG_DEBUG, one question at a time.  Status -EPERM: the process is neither the
+ * sender nor traced by it.
  */
 #ifndef PROTO_DEBUG_H
 #define PROTO_DEBUG_H
@@ -36,7 +37,7 @@ struct proto_debug {
 	uint32_t magic, version; /* PROTO_MAGIC, PROTO_VERSION */
 	uint32_t op; /* enum proto_debug_op */
 	int32_t status; /* answer: bytes, or ranges; or -errno */
-	uint32_t pid; /* process; as the daemon numbers it */
+	uint32_t pid; /* process; as the sender numbers it */
 	uint32_t size;
 	uint64_t addr;
 	uint8_t data[PROTO_DEBUG_DATA];
@@ -46,6 +47,7 @@ struct proto_debug {
 struct proto_debug_exec {
 	struct proto_exec exec;
 	uint8_t cpuid_view[PROTO_PARAM_VIEW_SIZE];
+	struct proto_files files;
 };
 
 /* A run of mappings of one enclave */

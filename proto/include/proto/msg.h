@@ -6,8 +6,8 @@
  * one `swsgx run` and never closed by them; when its last copy is closed the
  * command is over.  Because many processes share it, nothing is ever received
  * on it by them: each message carries a descriptor of the sender's *private*
- * socket, on which the daemon answers.  The kernel vouches for the sender's pid
- * (SCM_CREDENTIALS).
+ * socket, on which the daemon answers.  The kernel vouches for the sender
+ * (SCM_CREDENTIALS and SCM_PIDFD): a message of a process that has ended is dropped.
  */
 #ifndef PROTO_MSG_H
 #define PROTO_MSG_H
@@ -17,7 +17,8 @@
 enum proto_msg_type {
 	/*
 	 * Agent -> daemon, command socket, fds: private socket [, userfaultfd].
-	 * Answer: PROTO_MSG_CONNECTED, fds: channel memfd, machine page memfd.
+	 * Answer: PROTO_MSG_CONNECTED, fds: channel memfd, machine page memfd; or a
+	 * status (-ENFILE: the daemon has no descriptors left) and none.
 	 */
 	PROTO_MSG_CONNECT = 1,
 	PROTO_MSG_CONNECTED,
@@ -32,7 +33,7 @@ enum proto_msg_type {
 	 * tracer lets go of it then.  No descriptor is open meanwhile.
 	 */
 	PROTO_MSG_EXEC,
-	PROTO_MSG_EXEC_READY, /* status -EPERM: refusal says what is in the way */
+	PROTO_MSG_EXEC_READY, /* status -EPERM: refusal says what; -ENOENT: there is no /proc */
 	PROTO_MSG_EXEC_FAILED,
 	PROTO_MSG_EXEC_HEARD,
 	/* Descriptors that belong to an RPC answer; slot = number of the RPC slot */
@@ -40,7 +41,11 @@ enum proto_msg_type {
 	/* Tool -> daemon, a fresh connection to the machine's socket */
 	PROTO_MSG_RUN, /* this connection becomes a command socket; answer PROTO_MSG_OK */
 	PROTO_MSG_STAT, /* answer: PROTO_MSG_TEXT, JSON, in as many messages as it takes, then OK */
-	PROTO_MSG_STOP, /* answer OK, then the daemon ends; status -EBUSY if clients, unless arg & 1 */
+	/*
+	 * Answer OK, then the daemon ends; -EBUSY if clients, unless arg & 1.  The
+	 * connection stays open until the machine's name can be used again.
+	 */
+	PROTO_MSG_STOP,
 	PROTO_MSG_TEXT,
 	PROTO_MSG_OK,
 	/*
@@ -57,6 +62,35 @@ enum proto_msg_type {
 	 * such enclave, -ENOENT no such page of it, -ENODATA it is evicted.
 	 */
 	PROTO_MSG_POISON,
+	/*
+	 * Tool -> daemon, as STAT: what a list shows; answer OK alone.  With arg 1: is
+	 * words[0] the pid of a process of this machine?
+	 */
+	PROTO_MSG_INFO,
+	/*
+	 * Tool in a program of the machine -> daemon, command socket, fd: private socket.
+	 * Answer OK, words: enum proto_who.
+	 */
+	PROTO_MSG_WHO,
+};
+
+/* words[] of the OK that answers INFO */
+enum proto_info {
+	PROTO_INFO_PID, /* of the daemon, as in every answer */
+	PROTO_INFO_EPC, /* bytes */
+	PROTO_INFO_EPC_FREE, /* bytes */
+	PROTO_INFO_CPU, /* enum cpu_model_number */
+	PROTO_INFO_PROCESSES, /* that are connected */
+	PROTO_INFO_ENCLAVES, /* that there are */
+	PROTO_INFO_FOUND, /* 1: with arg 1, it is */
+};
+
+/* words[] of the answer to WHO: which machine this is */
+enum proto_who {
+	PROTO_WHO_PID, /* of the daemon, as in every answer */
+	PROTO_WHO_EPC, /* bytes, as are those of the next */
+	PROTO_WHO_BACKING, /* at most; 0: no limit */
+	PROTO_WHO_CPU, /* enum cpu_model_number */
 };
 
 /* words[] of the OK that ends a STAT */
@@ -75,7 +109,7 @@ struct proto_exec {
 	uint64_t sigmask; /* the program's mask (all 64 bits, virtual) */
 	uint64_t sigignored; /* signals the program ignores, of the agent's own */
 	int32_t command_fd; /* number of the command socket in the process */
-	uint32_t rsvd;
+	uint32_t said; /* a bit for each missing thing that was said: agent/explain/explain.c */
 };
 /* Why a thread cannot be traced */
 struct proto_refusal {
@@ -90,6 +124,9 @@ struct proto_refusal {
 #define PROTO_EXEC_NNP	    (1u << 2) /* the program has set no_new_privs */
 #define PROTO_EXEC_SECCOMP  (1u << 3) /* it has filters of its own */
 #define PROTO_EXEC_STOP	    (1u << 4) /* leave the new image stopped, as by SIGSTOP */
+#define PROTO_EXEC_CORE	    (1u << 5) /* DEBUG enclaves are in core files */
+#define PROTO_EXEC_EXPLAIN  (1u << 6) /* every refusal is said */
+#define PROTO_EXEC_LISTS    (1u << 7) /* the filter for listings is installed already */
 
 struct proto_msg {
 	uint32_t magic, version;

@@ -24,7 +24,10 @@
  * which puts the answers into the environment (SWSGX_BARE_name), says loudly which are
  * not @usual, and becomes the command.  Nobody asked: @usual.
  *
- * Arguments: [--list] [--repeat N] [NAME-PATTERN...] (shell patterns), or --bare
+ * HARNESS_RULE("EINIT.Q1") says that the tests below it, to the next one, check a rule
+ * of that name; several in a row: all of them.  --rules lists which test checks which.
+ *
+ * Arguments: [--list] [--rules] [--repeat N] [NAME-PATTERN...] (shell patterns), or --bare
  * COMMAND...
  * Environment: SWSGX_MUST_WORK=1 makes a skip a failure.
  */
@@ -48,8 +51,23 @@ struct harness_test {
 	void (*run)(void);
 	unsigned int timeout; /* seconds */
 	int signal; /* that must end the test; 0: none */
+	int place; /* among tests and rules of the file */
 	struct harness_test *next;
 };
+
+struct harness_rule {
+	const char *name; /* NULL: the tests below check none */
+	const char *file;
+	int place;
+	struct harness_rule *next;
+};
+
+#define HARNESS_RULES_MAX 8 /* that one test checks */
+
+void harness_rule_register(struct harness_rule *rule);
+unsigned int harness_rules_of(const struct harness_test *test,
+			      const char *names[HARNESS_RULES_MAX]);
+const struct harness_test *harness_current(void); /* in a test: which */
 
 void harness_register(struct harness_test *test);
 int harness_main(int argc, char **argv);
@@ -69,6 +87,7 @@ int harness_bare_main(char **command);
 void harness_fail(const char *file, int line, const char *fmt, ...)
 	__attribute__((noreturn, cold, format(printf, 3, 4)));
 void harness_skip(const char *fmt, ...) __attribute__((noreturn, cold, format(printf, 1, 2)));
+void harness_takes_root(void);
 void harness_fail_eq(const char *file, int line, const char *a_text, const char *b_text,
 		     unsigned long long a, unsigned long long b) __attribute__((noreturn, cold));
 void harness_fail_mem(const char *file, int line, const char *a_text, const char *b_text,
@@ -82,12 +101,26 @@ void harness_fail_mem(const char *file, int line, const char *a_text, const char
 		.run = harness_run_##id,                                 \
 		.timeout = (secs),                                       \
 		.signal = (sig),                                         \
+		.place = __COUNTER__,                                    \
 	};                                                               \
 	__attribute__((constructor)) static void harness_ctor_##id(void) \
 	{                                                                \
 		harness_register(&harness_test_##id);                    \
 	}                                                                \
 	static void harness_run_##id(void)
+
+#define HARNESS_RULE_AT(rule, n)                                             \
+	static struct harness_rule harness_rule_##n = {                      \
+		.name = (rule),                                              \
+		.file = __FILE__,                                            \
+		.place = (n),                                                \
+	};                                                                   \
+	__attribute__((constructor)) static void harness_rule_ctor_##n(void) \
+	{                                                                    \
+		harness_rule_register(&harness_rule_##n);                    \
+	}
+#define HARNESS_RULE_COUNTED(rule, n) HARNESS_RULE_AT(rule, n)
+#define HARNESS_RULE(rule)	      HARNESS_RULE_COUNTED(rule, __COUNTER__)
 
 /* A test; one with its own timeout in seconds; one that a signal must end. */
 #define TEST(id)	       HARNESS_DEFINE(id, HARNESS_TIMEOUT, 0)
@@ -109,7 +142,12 @@ void harness_fail_mem(const char *file, int line, const char *a_text, const char
 #define bare(id)  harness_bare_answer(&harness_bare_##id)
 
 #define SKIP(...) harness_skip(__VA_ARGS__)
-#define FAIL(...) harness_fail(__FILE__, __LINE__, __VA_ARGS__)
+/*
+ * The case is about what root can do.  An ordinary user skips it, and passes where
+ * SWSGX_ROOT_RAN=1 says that root has run this very suite before (scripts/check user).
+ */
+#define TAKES_ROOT() harness_takes_root()
+#define FAIL(...)    harness_fail(__FILE__, __LINE__, __VA_ARGS__)
 
 #define CHECK(cond)                                                           \
 	do {                                                                  \

@@ -1,0 +1,3 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* driver.c as it is. */
+#include <driver.c>

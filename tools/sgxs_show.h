@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What `swsgx measure` and `swsgx inspect` print of an SGXS stream. */
+#ifndef TOOLS_SGXS_SHOW_H
+#define TOOLS_SGXS_SHOW_H
+
+#include "show.h"
+
+int sgxs_show(const char *path, const void *data, size_t size, const struct show *how)
+	__attribute__((warn_unused_result));
+
+#endif
