@@ -98,7 +98,9 @@ static const char *unfit(const char *path)
 	if (strlen(path) >= PATH_MAX - 64)
 		return "is too long";
 	if (stat(path, &st))
-		return errno == ENOENT ? "does not exist" : strerror(errno);
+		return errno == ENOENT	 ? "does not exist"
+		       : errno == EACCES ? "is closed to this user"
+					 : "cannot be looked at";
 	if (!S_ISDIR(st.st_mode))
 		return "is not a folder";
 	/* sudo and su leave another user's in the environment */
