@@ -255,8 +255,7 @@ static long make_uffd(void)
 
 	if (fd < 0)
 		return fd;
-	api.features = UFFD_FEATURE_SIGBUS | UFFD_FEATURE_MISSING_SHMEM | UFFD_FEATURE_MINOR_SHMEM |
-		       UFFD_FEATURE_WP_HUGETLBFS_SHMEM | UFFD_FEATURE_PAGEFAULT_FLAG_WP;
+	api.features = PROTO_UFFD_FEATURES;
 	ret = sys3(__NR_ioctl, fd, UFFDIO_API, &api);
 	if (ret < 0) {
 		sys1(__NR_close, fd);

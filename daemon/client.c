@@ -120,7 +120,8 @@ int client_send(struct client *c, enum proto_msg_type type, uint32_t slot, const
  */
 void client_break(struct client *c, const char *why, uint64_t value)
 {
-	atomic_store(&c->state, CLIENT_BROKEN);
+	if (atomic_exchange(&c->state, CLIENT_BROKEN) == CLIENT_BROKEN)
+		return;
 	log_line("process %d killed: %s (%#llx)", c->pid, why, (unsigned long long)value);
 	(void)syscall(SYS_pidfd_send_signal, c->pidfd.fd, SIGKILL, NULL, 0);
 }
@@ -315,10 +316,8 @@ static void free_client(struct client *c)
 		munmap(c->channel, PROTO_CHANNEL_SIZE);
 	if (c->pidfd.fd >= 0)
 		close(c->pidfd.fd);
-	if (c->private.fd >= 0)
-		close(c->private.fd);
-	if (c->mm.uffd >= 0)
-		close(c->mm.uffd);
+	discard_fd(c->private.fd);
+	discard_fd(c->mm.uffd);
 	pthread_mutex_destroy(&c->mm.lock);
 	pthread_mutex_destroy(&c->stream_lock);
 	cpuid_scan_end(c);
@@ -373,15 +372,20 @@ static void pidfd_ready(struct machine *m, struct source *s, uint32_t events)
 static void private_ready(struct machine *m, struct source *s, uint32_t events)
 {
 	struct client *c = container_of(s, struct client, private);
-	struct proto_msg msg;
+	char byte;
 
 	if (events & (EPOLLHUP | EPOLLERR | EPOLLRDHUP)) {
 		client_end(c);
 		return;
 	}
-	/* Nothing is ever said here by the client */
-	if (recv(s->fd, &msg, sizeof(msg), MSG_DONTWAIT) >= 0)
-		client_break(c, "message on its private socket", 0);
+	/*
+	 * Nothing is ever said here by the client.  It is not taken out of the socket:
+	 * whatever descriptors are with it go with the socket, where nobody waits.
+	 */
+	if (recv(s->fd, &byte, 1, MSG_DONTWAIT | MSG_PEEK) < 0 && errno == EAGAIN)
+		return;
+	loop_del(m, s);
+	client_break(c, "message on its private socket", 0);
 }
 
 static int make_channel(struct client *c)
@@ -411,20 +415,6 @@ fail:
 	ret = -errno;
 	close(fd);
 	return ret;
-}
-
-/* Our ioctls go to what a client gave us: be sure what it is. */
-static bool is_uffd(int fd)
-{
-	char path[32], what[64];
-	ssize_t n;
-
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	n = readlink(path, what, sizeof(what) - 1);
-	if (n < 0)
-		return false;
-	what[n] = 0;
-	return !strcmp(what, "anon_inode:[userfaultfd]");
 }
 
 static struct client *find_pid(struct machine *m, pid_t pid)
@@ -498,11 +488,10 @@ int client_connect(struct machine *m, pid_t pid, int pidfd, int private_fd, int 
 	c = calloc(1, sizeof(*c));
 	if (!c) {
 		client_refuse(private_fd, -ENOMEM);
-		close(private_fd);
+		discard_fd(private_fd);
+		discard_fd(uffd);
 		if (pidfd >= 0)
 			close(pidfd);
-		if (uffd >= 0)
-			close(uffd);
 		return -ENOMEM;
 	}
 	c->machine = m;
@@ -527,9 +516,10 @@ int client_connect(struct machine *m, pid_t pid, int pidfd, int private_fd, int 
 	}
 	m->last_number = c->number;
 	c->proc = pids_in_proc(pid, pidfd);
-	if (uffd >= 0 && !is_uffd(uffd)) {
-		ret = -EINVAL;
-		goto fail;
+	if (uffd >= 0) {
+		ret = uffd_check(uffd);
+		if (ret)
+			goto fail;
 	}
 	channel = make_channel(c);
 	if (channel < 0) {

@@ -229,5 +229,5 @@ void control_who(const struct machine *m, int private_fd)
 	msg.words[PROTO_WHO_BACKING] = m->memory.backing_max * MEMORY_BACKING_PAGE;
 	msg.words[PROTO_WHO_CPU] = m->model;
 	(void)sock_send(private_fd, &msg, NULL, 0, NULL, 0);
-	close(private_fd);
+	discard_fd(private_fd);
 }

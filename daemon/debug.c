@@ -50,7 +50,7 @@ void debug_start(struct machine *m, pid_t pid, int pidfd, int fd)
 	struct conn *c = NULL;
 
 	if (pidfd < 0)
-		close(fd);
+		discard_fd(fd);
 	else
 		c = conn_add(m, fd, false, false);
 	if (!c) {
@@ -402,7 +402,7 @@ bool debug_serve(struct machine *m, struct conn *c)
 	ssize_t n;
 	pid_t pid;
 
-	n = recv(c->source.fd, &msg, sizeof(msg), MSG_DONTWAIT);
+	n = discard_recv(c->source.fd, &msg, sizeof(msg));
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR;
 	if (n < (ssize_t)HEADER_SIZE || msg.magic != PROTO_MAGIC || msg.version != PROTO_VERSION ||

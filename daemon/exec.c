@@ -128,7 +128,7 @@ static void *exec_thread(void *arg)
 	uint64_t one = 1;
 
 	run(x);
-	close(x->private_fd);
+	discard_fd(x->private_fd);
 	close(x->pidfd);
 	pthread_mutex_lock(&m->lock);
 	for (p = &m->exec_list; *p != x; p = &(*p)->next)
@@ -192,7 +192,7 @@ void exec_start(struct machine *m, pid_t pid, int pidfd, const struct proto_exec
 		free(x);
 	}
 	reply(private_fd, PROTO_MSG_EXEC_READY, -ret);
-	close(private_fd);
+	discard_fd(private_fd);
 	if (pidfd >= 0)
 		close(pidfd);
 }
@@ -219,5 +219,5 @@ void exec_failed(struct machine *m, pid_t pid, const struct proto_exec *exec, in
 	pthread_mutex_unlock(&m->lock);
 	/* not there: its tracer has given up, or there was none */
 	reply(private_fd, PROTO_MSG_EXEC_HEARD, x ? 0 : -ESRCH);
-	close(private_fd);
+	discard_fd(private_fd);
 }

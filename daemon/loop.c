@@ -57,7 +57,7 @@ static void conn_end(struct machine *m, struct conn *c)
 	if (c->private)
 		m->private_over = true;
 	loop_del(m, &c->source);
-	close(c->source.fd);
+	discard_fd(c->source.fd);
 	if (c->debug)
 		close(c->debugger_fd);
 	free(c);
@@ -91,7 +91,7 @@ static void close_fds(struct received *r)
 		close(r->from.pidfd);
 	r->from.pidfd = -ESRCH;
 	for (uint32_t i = 0; i < r->fd_count; i++)
-		close(r->fd[i]);
+		discard_fd(r->fd[i]);
 	r->fd_count = 0;
 }
 
@@ -110,7 +110,7 @@ static void collect(struct received *r, struct msghdr *hdr)
 				if (r->fd_count < 4)
 					r->fd[r->fd_count++] = fd;
 				else
-					close(fd);
+					discard_fd(fd);
 			}
 		} else {
 			sender_collect(&r->from, c);
@@ -123,7 +123,8 @@ static int receive(int sock, struct received *r)
 {
 	union {
 		struct cmsghdr align;
-		char space[CMSG_SPACE(4 * sizeof(int)) + SENDER_SPACE];
+		/* All that can come: what has no room is closed by the kernel, here */
+		char space[CMSG_SPACE(DISCARD_FDS_MAX * sizeof(int)) + SENDER_SPACE];
 	} control;
 	struct iovec iov = {.iov_base = &r->msg, .iov_len = sizeof(r->msg)};
 	struct msghdr hdr = {
@@ -160,9 +161,12 @@ static bool take_message(struct machine *m, struct received *r)
 	int pidfd = r->from.pidfd;
 	pid_t pid = r->from.pid;
 
+	/* The private socket, in each of them: we watch it, and write to it */
+	if (!r->fd_count || !discard_is_local(r->fd[0]))
+		return false;
 	switch (r->msg.type) {
 	case PROTO_MSG_CONNECT:
-		if (r->fd_count < 1 || r->fd_count > 2)
+		if (r->fd_count > 2)
 			return false;
 		if (!client_connect(m, pid, pidfd, r->fd[0], r->fd_count == 2 ? r->fd[1] : -1))
 			log_line("process %d connected", pid);

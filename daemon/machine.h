@@ -131,6 +131,17 @@ int paging_add_mm(struct enclave *e, struct sgx_mm *mm);
 void paging_del_mm(struct enclave *e, struct sgx_mm *mm);
 void paging_no_mm(struct enclave *e);
 
+/* --- uffd.c, discard.c ------------------------------------------------------------ */
+
+bool uffd_is(int fd);
+int uffd_check(int fd);
+int uffd_protect(int uffd, uint64_t addr, unsigned int count);
+int uffd_protect_client(struct sgx_mm *mm, uint64_t addr, unsigned int count);
+#define DISCARD_FDS_MAX 253u /* that come with a message, Linux: SCM_MAX_FD */
+void discard_fd(int fd);
+ssize_t discard_recv(int sock, void *buf, size_t size);
+bool discard_is_local(int fd);
+
 /* --- prefill.c ------------------------------------------------------------------- */
 
 /* Pages of an enclave's file that are made ahead of their EADDs; by page. */
@@ -314,7 +325,7 @@ int mm_page_grant(struct sgx_mm *mm, struct sgx_encl *sgx, uint64_t addr, bool w
 /*
  * A process that has an agent.
  *
- *	CONNECT           malformed request         pidfd, hang-up, new CONNECT
+ *	CONNECT     malformed, uffd that fails      pidfd, hang-up, new CONNECT
  *	-------> SERVED ---------------------> BROKEN -------------------> gone
  *	            '------------------------------------------------------^
  *

@@ -53,11 +53,6 @@ static void sigbus(int sig, siginfo_t *si, void *uc)
 	signal(SIGBUS, SIG_DFL); /* not ours: die of the access when it is run again */
 }
 
-/* The same that the agent wants (rpc.c): what one has, the other has. */
-#define UFFD_FEATURES                                                                  \
-	(UFFD_FEATURE_SIGBUS | UFFD_FEATURE_MISSING_SHMEM | UFFD_FEATURE_MINOR_SHMEM | \
-	 UFFD_FEATURE_WP_HUGETLBFS_SHMEM | UFFD_FEATURE_PAGEFAULT_FLAG_WP)
-
 /*
  * The system call, or where that is refused the device, whose mode says who may.
  * Return: descriptor, or -errno of the system call.
@@ -82,7 +77,8 @@ static int new_uffd(void)
 
 static int open_uffd(void)
 {
-	struct uffdio_api api = {.api = UFFD_API, .features = UFFD_FEATURES};
+	/* The same that the agent wants: what one has, the other has. */
+	struct uffdio_api api = {.api = UFFD_API, .features = PROTO_UFFD_FEATURES};
 	int fd = new_uffd(), error;
 
 	if (fd < 0 || !ioctl(fd, UFFDIO_API, &api))

@@ -13,8 +13,8 @@
  * An address space that is left out in 1 loses writes, so the list is made before
  * the mapping is: serve_map() enters a client, client_end() takes it out when the
  * process is gone.  What a process refuses (it has unmapped the range, it dies) it has
- * no PTE for.  The next access finds a hole, and mm_page_grant() puts the page into the
- * file again and maps it.
+ * no PTE for, or has brought upon itself (uffd.c).  The next access finds a hole, and
+ * mm_page_grant() puts the page into the file again and maps it.
  *
  * Kernels keep the write-protection of a punched page as a marker in the page tables
  * of each process; a CONTINUE replaces it.
@@ -22,10 +22,8 @@
 #include "machine.h"
 
 #include <errno.h>
-#include <linux/userfaultfd.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
 
@@ -113,43 +111,13 @@ void paging_no_mm(struct enclave *e)
 
 /* --- parking ----------------------------------------------------------------------------- */
 
-/* Return: 0, also where nothing is there to be protected; -errno */
-static int protect(const struct sgx_mm *mm, uint64_t addr, unsigned int count)
-{
-	struct uffdio_writeprotect wp = {
-		.range = {.start = addr, .len = count * SGX_PAGE_SIZE},
-		.mode = UFFDIO_WRITEPROTECT_MODE_WP,
-	};
-
-	while (ioctl(mm->uffd, UFFDIO_WRITEPROTECT, &wp)) {
-		if (errno == EAGAIN || errno == EINTR)
-			continue;
-		/* The process is gone, or does not map all of it. */
-		if (errno == ESRCH || (errno == ENOENT && count == 1))
-			return 0;
-		if (errno != ENOENT)
-			return -errno;
-		for (unsigned int i = 0; i < count; i++) {
-			int ret = protect(mm, addr + i * SGX_PAGE_SIZE, 1);
-
-			if (ret)
-				return ret;
-		}
-		return 0;
-	}
-	return 0;
-}
-
 static int protect_everywhere(struct enclave *e, uint64_t addr, unsigned int count)
 {
 	for (uint32_t i = 0; i < e->mm_count; i++) {
-		int ret = protect(e->mm[i], addr, count);
+		int ret = uffd_protect_client(e->mm[i], addr, count);
 
-		if (ret) {
-			log_line("pages of an enclave could not be write-protected: %s",
-				 strerror(-ret));
-			return ret;
-		}
+		if (ret)
+			return ret; /* without memory for page tables: not now */
 	}
 	return 0;
 }

@@ -157,7 +157,7 @@ static int send_with_fds(int sock, const struct proto_msg *msg, const int *fds, 
 {
 	union {
 		struct cmsghdr align;
-		char space[CMSG_SPACE(2 * sizeof(int))];
+		char space[CMSG_SPACE(16 * sizeof(int))];
 	} control = {0};
 	struct iovec iov = {.iov_base = (void *)(uintptr_t)msg, .iov_len = sizeof(*msg)};
 	struct msghdr hdr = {
@@ -212,22 +212,34 @@ int agent_command(void)
 	return fd;
 }
 
-static int make_uffd(void)
+int agent_send(int command, enum proto_msg_type type, const int *fds, unsigned count)
 {
-	struct uffdio_api api = {
-		.api = UFFD_API,
-		.features = UFFD_FEATURE_SIGBUS | UFFD_FEATURE_MINOR_SHMEM |
-			    UFFD_FEATURE_MISSING_SHMEM | UFFD_FEATURE_WP_HUGETLBFS_SHMEM |
-			    UFFD_FEATURE_PAGEFAULT_FLAG_WP,
+	struct proto_msg msg = {
+		.magic = PROTO_MAGIC,
+		.version = PROTO_VERSION,
+		.type = type,
 	};
+
+	return send_with_fds(command, &msg, fds, count);
+}
+
+int agent_uffd(uint64_t features)
+{
+	struct uffdio_api api = {.api = UFFD_API, .features = features};
 	int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY);
 
-	if (fd < 0 || ioctl(fd, UFFDIO_API, &api))
-		SKIP("no userfaultfd here: %s", strerror(errno));
+	if (fd < 0 || (features && ioctl(fd, UFFDIO_API, &api)))
+		SKIP("no userfaultfd of features %#llx here: %s", (unsigned long long)features,
+		     strerror(errno));
 	return fd;
 }
 
 int agent_connect(struct agent *a, int command, bool uffd)
+{
+	return agent_connect_with(a, command, uffd ? agent_uffd(PROTO_UFFD_FEATURES) : -1);
+}
+
+int agent_connect_with(struct agent *a, int command, int uffd)
 {
 	struct proto_msg msg = {
 		.magic = PROTO_MAGIC,
@@ -240,15 +252,19 @@ int agent_connect(struct agent *a, int command, bool uffd)
 	CHECK_SYS(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sp));
 	a->command = command;
 	a->private = sp[0];
-	a->uffd = uffd ? make_uffd() : -1;
+	a->uffd = uffd;
 	fds[0] = sp[1];
 	fds[1] = a->uffd;
-	CHECK_EQ(send_with_fds(command, &msg, fds, uffd ? 2 : 1), 0);
+	CHECK_EQ(send_with_fds(command, &msg, fds, uffd >= 0 ? 2 : 1), 0);
 	close(sp[1]);
 	n = receive_fds(sp[0], &msg, fds);
 	if (n < 0)
 		return -1;
 	CHECK_EQ(msg.type, PROTO_MSG_CONNECTED);
+	if (msg.status) {
+		close(sp[0]);
+		return (int)msg.status;
+	}
 	CHECK_EQ(n, 2);
 	a->daemon = (pid_t)msg.words[0];
 	a->ch = mmap(NULL, PROTO_CHANNEL_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fds[0], 0);
@@ -397,19 +413,27 @@ int64_t enclave_show(struct agent *a, const struct test_enclave *e)
 
 void enclave_create(struct agent *a, struct test_enclave *e, uint64_t pages)
 {
+	uint64_t size = pages * SGX_PAGE_SIZE;
+
+	e->reservation = mmap(NULL, 2 * size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CHECK(e->reservation != MAP_FAILED);
+	enclave_create_at(a, e, pages,
+			  ((uint64_t)(uintptr_t)e->reservation + size - 1) & ~(size - 1));
+}
+
+void enclave_create_at(struct agent *a, struct test_enclave *e, uint64_t pages, uint64_t base)
+{
 	struct sgx_enclave_create arg = {.src = 0x1000};
 	struct sgx_secs secs = {
 		.size = pages * SGX_PAGE_SIZE,
+		.base = base,
 		.ssaframesize = 1,
 		.attributes = {.flags = SECS_ATTRIBUTES, .xfrm = SGX_XFRM_LEGACY},
 	};
 	struct proto_slot *s;
 
 	e->size = secs.size;
-	e->reservation = mmap(NULL, 2 * e->size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	CHECK(e->reservation != MAP_FAILED);
-	secs.base = ((uint64_t)(uintptr_t)e->reservation + e->size - 1) & ~(e->size - 1);
-	e->base = (uint8_t *)(uintptr_t)secs.base;
+	e->base = (uint8_t *)(uintptr_t)base;
 	s = agent_slot(a, PROTO_OP_IOCTL, e->id);
 	s->a0 = SGX_IOC_ENCLAVE_CREATE;
 	s->a1 = 0x500;

@@ -45,6 +45,12 @@ struct agent {
 int agent_command(void);
 /* Connect this process; takes nothing.  Return: 0, or -1 where refused. */
 int agent_connect(struct agent *a, int command, bool uffd);
+/* A userfaultfd; features 0: one on which UFFDIO_API has not been done.  Skips without. */
+int agent_uffd(uint64_t features);
+/* With that userfaultfd.  Return: also what status the daemon has refused it with. */
+int agent_connect_with(struct agent *a, int command, int uffd);
+/* A message with whatever descriptors, at most 16.  Return: 0 or -1 */
+int agent_send(int command, enum proto_msg_type type, const int *fds, unsigned count);
 /* Close and unmap all of it, the command socket too. */
 void agent_close(struct agent *a);
 
@@ -76,6 +82,8 @@ int lock_bytes(int fd, short type, uint64_t start, uint64_t size);
 /* LOOKUP of the number, without a lock.  Return: its. */
 int64_t enclave_look(struct agent *a, const struct test_enclave *e);
 void enclave_create(struct agent *a, struct test_enclave *e, uint64_t pages);
+/* Where nothing is reserved for it */
+void enclave_create_at(struct agent *a, struct test_enclave *e, uint64_t pages, uint64_t base);
 /* Pages of bytes, all of one type, as one ADD_PAGES.  Return: as the ioctl. */
 int64_t enclave_add(struct agent *a, struct test_enclave *e, uint64_t page, const uint8_t *bytes,
 		    uint64_t count, uint64_t secinfo_flags, uint64_t *ret_added);

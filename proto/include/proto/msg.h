@@ -14,6 +14,14 @@
 
 #include <proto/channel.h>
 
+/*
+ * Of the userfaultfd of a CONNECT, no more and no less (<linux/userfaultfd.h>): the daemon
+ * takes no other.
+ */
+#define PROTO_UFFD_FEATURES                                                            \
+	(UFFD_FEATURE_SIGBUS | UFFD_FEATURE_MISSING_SHMEM | UFFD_FEATURE_MINOR_SHMEM | \
+	 UFFD_FEATURE_WP_HUGETLBFS_SHMEM | UFFD_FEATURE_PAGEFAULT_FLAG_WP)
+
 enum proto_msg_type {
 	/*
 	 * Agent -> daemon, command socket, fds: private socket [, userfaultfd].
