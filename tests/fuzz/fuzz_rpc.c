@@ -10,12 +10,16 @@
  * Steps are of two clients.  The first opens enclaves.  The stranger names them by their
  * numbers, which is to be as if there were none, until a LOOKUP at which the file is
  * locked for it, or an INHERIT with the key.
+ *
+ * The first has a userfaultfd, with which nothing is registered, so that its pages are
+ * parked and written back; a NOP hands in others (odd_uffd()), none of which is taken.
  */
 #include "machine.h"
 
 #include <asm/sgx.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/userfaultfd.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -24,9 +28,11 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -50,13 +56,54 @@ static struct client owner, stranger;
 static struct sgx_call call;
 static int peer; /* of both private sockets */
 
-static void set_up_client(struct client *c, int private_fd)
+/* -1: it cannot be had here.  features 0: UFFDIO_API is not done. */
+static int make_uffd(uint64_t features)
+{
+	struct uffdio_api api = {.api = UFFD_API, .features = features};
+	int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY);
+
+	if (fd < 0 || !features || !ioctl(fd, UFFDIO_API, &api))
+		return fd;
+	close(fd);
+	return -1;
+}
+
+/* What no agent hands in is refused; by the low bits of a number. */
+static void odd_uffd(uint64_t which)
+{
+	int fd, taken;
+
+	switch (which & 3) {
+	case 0:
+		fd = memfd_create("anon_inode:[userfaultfd]", MFD_CLOEXEC);
+		break;
+	case 1:
+		fd = eventfd(0, EFD_CLOEXEC);
+		break;
+	default:
+		which = which >> 2 & 0x1ffff;
+		fd = make_uffd(which);
+		if (fd >= 0 && which == PROTO_UFFD_FEATURES) {
+			close(fd);
+			return;
+		}
+		break;
+	}
+	if (fd < 0)
+		return;
+	taken = uffd_check(fd);
+	close(fd);
+	if (taken != -EINVAL)
+		abort();
+}
+
+static void set_up_client(struct client *c, int private_fd, int uffd)
 {
 	c->machine = &m;
 	c->pid = getpid();
 	c->private.fd = private_fd;
 	c->pidfd.fd = -1; /* client_break() kills nobody */
-	c->mm.uffd = -1;
+	c->mm.uffd = uffd;
 	pthread_mutex_init(&c->mm.lock, NULL);
 	pthread_mutex_init(&c->stream_lock, NULL);
 	c->channel = mmap(NULL, PROTO_CHANNEL_SIZE, PROT_READ | PROT_WRITE,
@@ -84,8 +131,8 @@ static void set_up(void)
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, sp))
 		abort();
 	peer = sp[1];
-	set_up_client(&owner, sp[0]);
-	set_up_client(&stranger, sp[0]);
+	set_up_client(&owner, sp[0], m.memory.uffd < 0 ? -1 : make_uffd(PROTO_UFFD_FEATURES));
+	set_up_client(&stranger, sp[0], -1);
 }
 
 /* Take what was sent; keep one descriptor of an enclave open at a time. */
@@ -212,6 +259,8 @@ static void run_step(const struct step *in, const uint8_t *bytes, int *held, uin
 						       .offset = in->segment[i][0],
 						       .size = in->segment[i][1]};
 	memcpy(s->data, bytes, in->data_size);
+	if (s->op == PROTO_OP_NOP)
+		odd_uffd(s->a0);
 	proved = in->flags & IS_PROVED;
 	if (proved)
 		show(c, s, *held, true);

@@ -4,7 +4,7 @@
 import os
 import struct
 
-OPEN, LOOKUP, ATTACH, IOCTL, MAP, UNMAP, FAULT, ENCLU, CPUID, PROTECT, INHERIT = range(1, 12)
+NOP, OPEN, LOOKUP, ATTACH, IOCTL, MAP, UNMAP, FAULT, ENCLU, CPUID, PROTECT, INHERIT = range(12)
 STRANGER, PROVED = 0x20, 0x10
 BASE = 0x10000000
 
@@ -60,6 +60,12 @@ SEEDS = {
              + step(MAP, flags=STRANGER, a=(BASE, 0x10000, 3, 0)) + step(FAULT, flags=STRANGER, a=(BASE, 4, 0, 3)),
     'inherited': step(OPEN, a=(1, 2, 0, 0)) + create() + step(INHERIT, flags=STRANGER | PROVED)
                  + step(ATTACH, flags=STRANGER) + step(OPEN, a=(1, 2, 0, 0)) + step(ATTACH, flags=STRANGER),
+    # a memfd, an eventfd, one without UFFDIO_API, one with events, an agent's
+    'odd-uffd': b''.join(step(NOP, a=(a, 0, 0, 0)) for a in (0, 1, 2, 0x14a9 << 2 | 2, 0x14a1 << 2 | 2)),
+    # more pages than the EPC has
+    'paged': step(OPEN, a=(1, 2, 0, 0)) + create(size=0x400000) + step(MAP, a=(BASE, 0x400000, 3, 0))
+             + b''.join(add(n * 0x20000, 0x20000, 32, 3, 0x203) for n in range(10))
+             + step(FAULT, a=(BASE, 4, 0, 3)),
     'bad-segment': step(CPUID, a=(0, 0, 0, 0), segments=[(6000, 6000)]),
 }
 

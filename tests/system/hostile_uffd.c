@@ -162,8 +162,9 @@ static unsigned count_uffds(void)
 		ssize_t n;
 
 		snprintf(path, sizeof(path), "/proc/%d/fd/%d", machine, fd);
-		n = readlink(path, what, sizeof(what));
-		count += n > 0 && !memcmp(what, "anon_inode:[userfaultfd]", (size_t)n);
+		n = readlink(path, what, sizeof(what) - 1);
+		what[n < 0 ? 0 : n] = 0;
+		count += !strcmp(what, "anon_inode:[userfaultfd]");
 	}
 	return count;
 }
